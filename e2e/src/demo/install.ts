@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import type { Cluster } from '../cluster/provider.ts';
+import { type BuiltImage, buildImages, type ImageTarget } from '../images/build.ts';
+import type { Output } from './output.ts';
+
+export const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
+export const OPERATOR_NAMESPACE = 'quorum-system';
+export const EXAMPLE = join(REPOSITORY, 'examples', 'consortium.yaml');
+
+const chart = join(REPOSITORY, 'charts', 'quorum-operator');
+
+/** Which parts are real in a run, decided by what is at hand. */
+export interface Parts {
+  /** A real GoQuorum binary, or undefined for the stand-in. */
+  readonly goquorumBinary?: string;
+}
+
+/** One line a part that is a stand-in; empty when everything is real. */
+export function standInNotice(parts: Parts): string[] {
+  const tessera =
+    'Tessera is a stand-in (its image cannot be pulled here): REST interface and TLS are real, payload encryption is not.';
+  if (parts.goquorumBinary !== undefined) return [`GoQuorum is real: ${parts.goquorumBinary}.`, tessera];
+  return [
+    'GoQuorum is a stand-in (set GOQUORUM_BIN to a geth binary for the real one): one EVM behind all nodes, no QBFT.',
+    tessera,
+  ];
+}
+
+export function partsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Parts {
+  return env.GOQUORUM_BIN ? { goquorumBinary: env.GOQUORUM_BIN } : {};
+}
+
+export type Images = ReadonlyMap<ImageTarget, BuiltImage>;
+
+/** Builds the images that a network needs, or finds them in the cache, and loads them into the cluster. */
+export async function loadNetworkImages(cluster: Cluster, parts: Parts, output: Output): Promise<Images> {
+  const targets: ImageTarget[] = [
+    'operator',
+    'signer-sidecar',
+    parts.goquorumBinary === undefined ? 'fixture-quorum' : 'fixture-goquorum',
+    'fixture-tessera',
+    'fixture-postgres',
+    'fixture-softhsm',
+    'fixture-client',
+  ];
+  const built = await buildImages({ targets, goquorumBinary: parts.goquorumBinary, log: output.line });
+  await cluster.loadImages(built.map(({ image, file }) => ({ name: image, file })));
+  output.line(`${built.length} images are in the cluster`);
+  return new Map(built.map((image) => [image.name, image]));
+}
+
+export function imageOf(images: Images, target: ImageTarget): string {
+  const built = images.get(target);
+  if (built === undefined) throw new Error(`image ${target} was not built in this run`);
+  return built.image;
+}
+
+/** Installs or upgrades the chart and waits until the operator is ready. */
+export async function installOperator(cluster: Cluster, images: Images, values: string[] = []): Promise<void> {
+  const quorum = images.has('fixture-goquorum') ? 'fixture-goquorum' : 'fixture-quorum';
+  const settings = {
+    'images.operator': imageOf(images, 'operator'),
+    'images.sidecar': imageOf(images, 'signer-sidecar'),
+    'images.quorum': imageOf(images, quorum),
+    'images.tessera': imageOf(images, 'fixture-tessera'),
+    'images.softhsm': imageOf(images, 'fixture-softhsm'),
+    'images.postgres': imageOf(images, 'fixture-postgres'),
+  };
+  await applyManifests(cluster, [namespace(OPERATOR_NAMESPACE)]);
+  const set = [...Object.entries(settings).map(([key, value]) => `${key}=${value}`), ...values];
+  await cluster.helm([
+    'upgrade',
+    '--install',
+    'quorum-operator',
+    chart,
+    '--namespace',
+    OPERATOR_NAMESPACE,
+    '--wait',
+    '--timeout',
+    '3m',
+    ...set.flatMap((pair) => ['--set-string', pair]),
+  ]);
+}
+
+/** A Namespace under Pod Security `restricted`. */
+export function namespace(name: string, labels: Record<string, string> = {}): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted', ...labels } },
+  };
+}
+
+/** Server-side apply of manifests made here; JSON is YAML. */
+export async function applyManifests(cluster: Cluster, manifests: object[]): Promise<void> {
+  const list = { apiVersion: 'v1', kind: 'List', items: manifests };
+  await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '--field-manager=demo', '-f', '-'], {
+    input: JSON.stringify(list),
+  });
+}

@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cluster } from '../cluster/provider.ts';
+import { applyManifests } from './install.ts';
+
+/** A Job of an application developer: our client image, under Pod Security `restricted`. */
+export interface ClientJob {
+  readonly name: string;
+  readonly namespace: string;
+  readonly image: string;
+  readonly args: string[];
+  readonly env?: Record<string, string>;
+  /** Files below /run/client, from a Secret made for this Job (tokens never stand in arguments or environment). */
+  readonly files?: Record<string, string>;
+  readonly labels?: Record<string, string>;
+}
+
+export interface JobResult {
+  readonly succeeded: boolean;
+  readonly log: string;
+}
+
+function manifests(job: ClientJob): object[] {
+  const metadata = { name: job.name, namespace: job.namespace, labels: { app: job.name, ...job.labels } };
+  return [
+    { apiVersion: 'v1', kind: 'Secret', metadata, stringData: job.files ?? {} },
+    {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata,
+      spec: {
+        backoffLimit: 0,
+        ttlSecondsAfterFinished: 3600,
+        template: {
+          metadata: { labels: metadata.labels },
+          spec: {
+            restartPolicy: 'Never',
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 10100,
+              runAsGroup: 10100,
+              fsGroup: 10100,
+              seccompProfile: { type: 'RuntimeDefault' },
+            },
+            containers: [
+              {
+                name: 'client',
+                image: job.image,
+                imagePullPolicy: 'IfNotPresent',
+                args: job.args,
+                env: Object.entries(job.env ?? {}).map(([name, value]) => ({ name, value })),
+                resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } },
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                },
+                volumeMounts: [
+                  { name: 'files', mountPath: '/run/client', readOnly: true },
+                  { name: 'tmp', mountPath: '/tmp' },
+                ],
+              },
+            ],
+            volumes: [
+              { name: 'files', secret: { secretName: job.name, defaultMode: 0o440 } },
+              { name: 'tmp', emptyDir: {} },
+            ],
+          },
+        },
+      },
+    },
+  ];
+}
+
+/** Removes Jobs of earlier runs with these names, so that a second demo starts afresh. */
+export async function removeJobs(
+  cluster: Cluster,
+  jobs: readonly Pick<ClientJob, 'name' | 'namespace'>[],
+): Promise<void> {
+  for (const { name, namespace } of jobs) {
+    await cluster.kubectl(['delete', 'job,secret', name, '-n', namespace, '--ignore-not-found', '--wait=true']);
+  }
+}
+
+/** Starts all Jobs at once and waits for their ends; the log is what the program printed. */
+export async function runJobs(
+  cluster: Cluster,
+  jobs: readonly ClientJob[],
+  timeoutSeconds = 120,
+): Promise<JobResult[]> {
+  await removeJobs(cluster, jobs);
+  await applyManifests(cluster, jobs.flatMap(manifests));
+  return Promise.all(jobs.map((job) => finish(cluster, job, timeoutSeconds)));
+}
+
+async function finish(cluster: Cluster, { name, namespace }: ClientJob, timeoutSeconds: number): Promise<JobResult> {
+  const deadline = Date.now() + timeoutSeconds * 1000;
+  while (Date.now() < deadline) {
+    const { stdout } = await cluster.kubectl(['get', 'job', name, '-n', namespace, '-o', 'json']);
+    const status = (JSON.parse(stdout) as { status?: { succeeded?: number; failed?: number } }).status ?? {};
+    if (status.succeeded || status.failed) {
+      const { stdout: log } = await cluster.kubectl(['logs', `job/${name}`, '-n', namespace], { allowFailure: true });
+      return { succeeded: Boolean(status.succeeded), log };
+    }
+    await sleep(500);
+  }
+  const { stdout: pods } = await cluster.kubectl(['get', 'pods', '-n', namespace, '-l', `app=${name}`, '-o', 'wide']);
+  throw new Error(`Job ${namespace}/${name} did not end within ${timeoutSeconds} s:\n${pods}`);
+}
+
+/** The JSON lines of a log; other lines are left out. */
+export function jsonLines(log: string): Record<string, unknown>[] {
+  return log.split('\n').flatMap((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      return typeof value === 'object' && value !== null ? [value as Record<string, unknown>] : [];
+    } catch {
+      return [];
+    }
+  });
+}
