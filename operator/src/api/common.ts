@@ -236,11 +236,11 @@ export const postgres = rules(
       .regex(/^[a-zA-Z_][-a-zA-Z0-9_]*$/)
       .describe('Database user. A client certificate carries it as common name.'),
     caConfigMapRef: z
-      .strictObject({ name: objectName, key: dataKey.default('ca.crt') })
+      .strictObject({ name: objectName.describe('Name of the ConfigMap.'), key: dataKey.default('ca.crt').describe('Key in the ConfigMap.') })
       .optional()
       .describe("ConfigMap with the CA of the server's certificate; the organization's CA when absent."),
     passwordSecretRef: z
-      .strictObject({ name: objectName, key: dataKey.default('password') })
+      .strictObject({ name: objectName.describe('Name of the Secret.'), key: dataKey.default('password').describe('Key in the Secret.') })
       .optional()
       .describe('Secret with the password, in the same namespace.'),
     certificate: z

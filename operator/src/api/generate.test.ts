@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { customResourceDefinition, kindDefinitions } from './crd.ts';
+import { generatedFiles, repository } from './generate.ts';
+import { structuralSchema } from './structural.ts';
+
+describe('generated files', () => {
+  test.each([...generatedFiles()])('%s is what `npm run generate` writes', (path, content) => {
+    expect(readFileSync(join(repository, path), 'utf8')).toBe(content);
+  });
+});
+
+describe.each(kindDefinitions.map((definition) => [definition.resource.kind, definition] as const))('%s', (_, definition) => {
+  const crd = customResourceDefinition(definition);
+  const version = crd.spec.versions[0]!;
+
+  test('an object the operator has not seen yet is not current for kstatus', () => {
+    expect(version.schema.openAPIV3Schema).toHaveProperty('properties.status.default', { observedGeneration: -1 });
+  });
+
+  test('kubectl get says whether and why', () => {
+    const names = version.additionalPrinterColumns.map((column) => column.name);
+    expect(names.slice(0, 2)).toEqual(['Ready', 'Reason']);
+    expect(names.slice(-2)).toEqual(['Message', 'Age']);
+    expect(version.additionalPrinterColumns.find((column) => column.name === 'Message')?.priority).toBe(1);
+  });
+
+  test('every field is explained', () => {
+    const silent: string[] = [];
+    walk(version.schema.openAPIV3Schema, '', (node, path) => {
+      if (node.description === undefined && !/metadata$|\[\]$|\*$/.test(path)) silent.push(path);
+    });
+    expect(silent).toEqual([]);
+  });
+
+  test('immutable fields are optional nowhere without a guard on their parent', () => {
+    const unguarded: string[] = [];
+    walk(version.schema.openAPIV3Schema, '', (node, path) => {
+      for (const [name, child] of Object.entries<any>(node.properties ?? {})) {
+        const fixed = child['x-kubernetes-validations']?.some((rule: any) => rule.rule === 'self == oldSelf');
+        const present = node.required?.includes(name) || child.default !== undefined;
+        const guard = `has(self.${name}) == has(oldSelf.${name})`;
+        const guarded = node['x-kubernetes-validations']?.some((rule: any) => rule.rule === guard);
+        if (fixed && !present && !guarded) unguarded.push(`${path}.${name}`);
+      }
+    });
+    expect(unguarded).toEqual([]);
+  });
+});
+
+describe('what a CRD cannot hold is refused with its path', () => {
+  test.each([
+    ['a string without a bound', z.object({ a: z.string() }), 'X.a: a string must have maxLength'],
+    ['a list without a bound', z.object({ a: z.array(z.boolean()) }), 'X.a: a array must have maxItems'],
+    ['a union', z.object({ a: z.union([z.boolean(), z.string().max(3)]) }), 'X.a: keyword anyOf does not exist'],
+    ['a fraction', z.object({ a: z.number().min(0).max(1) }), 'X.a: numbers with fractions'],
+    ['an integer without a format', z.object({ a: z.int() }), 'X.a: a integer must have a format'],
+    ['an unknown format', z.object({ a: z.email().max(9) }), 'X.a: format email is unknown'],
+    ['a map without a bound', z.object({ a: z.record(z.string(), z.boolean()) }), 'X.a: a object must have maxProperties'],
+  ])('%s', (_, schema, message) => {
+    expect(() => structuralSchema(schema, 'X')).toThrow(message);
+  });
+});
+
+function walk(node: any, path: string, visit: (node: any, path: string) => void): void {
+  visit(node, path);
+  for (const [name, child] of Object.entries(node.properties ?? {})) walk(child, `${path}.${name}`, visit);
+  if (node.items) walk(node.items, `${path}[]`, visit);
+  if (node.additionalProperties) walk(node.additionalProperties, `${path}.*`, visit);
+}
