@@ -34,10 +34,18 @@ export function immutable<T>(what: string, instead: string): Rule<T> {
   return { rule: 'self == oldSelf', message: `${what} cannot be changed: ${instead}`, reason: 'FieldValueForbidden' };
 }
 
+/**
+ * A field's name as CEL calls it. Reserved words are escaped: unescaped they are found as well, but the API server's cost
+ * estimate then takes them for unbounded.
+ */
+export function celField(name: string): string {
+  return ['namespace', 'import', 'package', 'function', 'const', 'in', 'as'].includes(name) ? `__${name}__` : name;
+}
+
 /** The parent's half of immutability: an optional field can be neither added nor removed. */
 export function neverAddedOrRemoved<T>(field: string, instead: string): Rule<T> {
   return {
-    rule: `has(self.${field}) == has(oldSelf.${field})`,
+    rule: `has(self.${celField(field)}) == has(oldSelf.${celField(field)})`,
     message: `${field} can be neither added nor removed: ${instead}`,
     reason: 'FieldValueForbidden',
   };

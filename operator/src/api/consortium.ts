@@ -126,7 +126,7 @@ const genesis = rules(
     import: imported.optional().describe('Takes over the genesis of a running network.'),
   }),
   {
-    rule: 'has(self.create) != has(self.import)',
+    rule: 'has(self.create) != has(self.__import__)',
     message: 'must have exactly one of create and import: write create: {} for a new network, import for a running one',
     check: (self) => (self.create !== undefined) !== (self.import !== undefined),
   },
@@ -192,7 +192,7 @@ const organization = rules(
     check: (self) => self.hosted !== (self.remote !== undefined),
   },
   {
-    rule: 'self.hosted || !has(self.namespace)',
+    rule: 'self.hosted || !has(self.__namespace__)',
     message: 'namespace is for organizations hosted here: remove it, or write hosted: true',
     check: (self) => self.hosted || self.namespace === undefined,
   },
@@ -285,13 +285,13 @@ const specRules: Rule<Shape>[] = [
       self.consensus.algorithm !== 'Raft' || (self.environment === 'Development' && self.organizations.length === 1),
   },
   {
-    rule: "self.environment == 'Development' || has(self.genesis.import) || self.validators.size() >= 4",
+    rule: "self.environment == 'Development' || has(self.genesis.__import__) || self.validators.size() >= 4",
     message:
       'validators must be at least 4 outside environment Development: with fewer no fault is tolerated (n >= 3f + 1)',
     check: (self) => relaxed(self) || self.validators.length >= 4,
   },
   {
-    rule: "self.environment == 'Development' || has(self.genesis.import) || self.organizations.all(o, self.validators.filter(v, v.organization == o.name).size() <= (self.validators.size() - 1) / 3)",
+    rule: "self.environment == 'Development' || has(self.genesis.__import__) || self.organizations.all(o, self.validators.filter(v, v.organization == o.name).size() <= (self.validators.size() - 1) / 3)",
     message:
       'validators must be spread: no organization may hold more than f = floor((n - 1) / 3) of them outside environment Development, or it alone could halt the chain',
     check: (self) =>
@@ -321,7 +321,7 @@ const specRules: Rule<Shape>[] = [
     reason: 'FieldValueDuplicate',
   },
   {
-    rule: 'self.organizations.all(o, !has(o.namespace) || self.organizations.exists_one(p, has(p.namespace) && p.namespace == o.namespace))',
+    rule: 'self.organizations.all(o, !has(o.__namespace__) || self.organizations.exists_one(p, has(p.__namespace__) && p.__namespace__ == o.__namespace__))',
     message: 'organizations must not share a namespace: give each one of its own',
     check: (self) => {
       const names = self.organizations.flatMap((o) => o.namespace ?? []);
@@ -330,7 +330,7 @@ const specRules: Rule<Shape>[] = [
     reason: 'FieldValueDuplicate',
   },
   {
-    rule: 'has(self.genesis.import) || self.consensus.maxRequestTimeoutSeconds >= 5 * self.consensus.requestTimeoutSeconds',
+    rule: 'has(self.genesis.__import__) || self.consensus.maxRequestTimeoutSeconds >= 5 * self.consensus.requestTimeoutSeconds',
     message:
       'consensus.maxRequestTimeoutSeconds must be at least five times requestTimeoutSeconds: below that, validators that lost each other may never meet in one round again',
     check: (self) =>
@@ -338,14 +338,14 @@ const specRules: Rule<Shape>[] = [
       self.consensus.maxRequestTimeoutSeconds >= 5 * self.consensus.requestTimeoutSeconds,
   },
   {
-    rule: 'has(self.genesis.import) || self.consensus.requestTimeoutSeconds > self.consensus.blockPeriodSeconds',
+    rule: 'has(self.genesis.__import__) || self.consensus.requestTimeoutSeconds > self.consensus.blockPeriodSeconds',
     message:
       'consensus.requestTimeoutSeconds must be more than blockPeriodSeconds: otherwise each round times out before its block is due',
     check: (self) =>
       self.genesis.import !== undefined || self.consensus.requestTimeoutSeconds > self.consensus.blockPeriodSeconds,
   },
   {
-    rule: 'has(self.genesis.import) || !has(self.consensus.emptyBlockPeriodSeconds) || self.consensus.emptyBlockPeriodSeconds <= self.consensus.requestTimeoutSeconds',
+    rule: 'has(self.genesis.__import__) || !has(self.consensus.emptyBlockPeriodSeconds) || self.consensus.emptyBlockPeriodSeconds <= self.consensus.requestTimeoutSeconds',
     message:
       'consensus.emptyBlockPeriodSeconds must not exceed requestTimeoutSeconds: an idle proposer would be voted out each round and the chain could halt; leave it out',
     check: (self) =>
