@@ -73,7 +73,8 @@ export const doorConfigSchema = z.strictObject({
     role: z.enum(['Validator', 'Member']),
   }),
   chain: z.strictObject({
-    chainId: z.int().min(1),
+    /** Not 1: GoQuorum takes EIP-155 signatures for chain id 1 (v 37, 38) for private transactions. */
+    chainId: z.int().min(2),
     /** sha256 of genesis.json and the hash of its configuration: accounts are bound to both. */
     genesisSha256: z.string().min(1),
     configHash: z.string().min(1),
