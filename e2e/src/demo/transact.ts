@@ -11,6 +11,8 @@ export interface Receipt {
   readonly hash: string;
   readonly block: number;
   readonly nonce: number;
+  /** When the client saw the receipt, milliseconds since 1970. */
+  readonly minedAt: number;
 }
 
 export interface Sender {
@@ -18,6 +20,9 @@ export interface Sender {
   /** QuorumNode whose door is used. */
   readonly node: string;
   readonly count: number;
+  /** Pause between transactions; without it each is sent when the one before is mined. */
+  readonly everyMs?: number;
+  readonly timeoutSeconds?: number;
 }
 
 /** HTTPS address of a node's door inside the cluster. */
@@ -50,11 +55,17 @@ export async function sendTransactions(
   const jobs = await Promise.all(
     senders.map((sender) => clientJob(sender, issuer, ca, imageOf(images, 'fixture-client'))),
   );
-  const results = await runJobs(cluster, jobs);
+  const timeoutSeconds = Math.max(120, ...senders.map(({ timeoutSeconds }) => timeoutSeconds ?? 0));
+  const results = await runJobs(cluster, jobs, timeoutSeconds);
   return results.flatMap((result, index) => receipts(result, senders[index] as Sender));
 }
 
-async function clientJob({ user, node, count }: Sender, issuer: Issuer, ca: string, image: string): Promise<ClientJob> {
+async function clientJob(
+  { user, node, count, everyMs }: Sender,
+  issuer: Issuer,
+  ca: string,
+  image: string,
+): Promise<ClientJob> {
   return {
     name: `send-${user}`,
     namespace: CLIENT_NAMESPACE,
@@ -65,6 +76,7 @@ async function clientJob({ user, node, count }: Sender, issuer: Issuer, ca: stri
       TOKEN_FILE: '/run/client/token',
       NODE_EXTRA_CA_CERTS: '/run/client/ca.crt',
       COUNT: String(count),
+      ...(everyMs === undefined ? {} : { EVERY_MS: String(everyMs) }),
     },
     files: { token: await issuer.token(user, USER_SCOPE), 'ca.crt': ca },
   };
@@ -82,5 +94,6 @@ function receipts({ succeeded, log }: JobResult, { user, node }: Sender): Receip
       hash: String(line.hash),
       block: Number(line.block),
       nonce: Number(line.nonce),
+      minedAt: Number(line.minedAt),
     }));
 }
