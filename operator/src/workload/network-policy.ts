@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { labels } from '../names.ts';
 
 /** Peers and ports of a NetworkPolicy rule, in the words of networking.k8s.io/v1. */
@@ -55,4 +56,16 @@ export function policySpec(
     ingress: open(ingress).map((rule) => ({ from: rule.peers, ports: ports(rule) })),
     egress: open(egress).map((rule) => ({ to: rule.peers, ports: ports(rule) })),
   };
+}
+
+/**
+ * Where a service named by host is: an address, pods of a namespace in this cluster (`x.ns.svc`, `x.ns.svc.cluster.local`),
+ * or, for a name of the outside world, which policies cannot express, any address (the rule's port still limits it).
+ */
+export function peersOfHost(host: string): PolicyPeer[] {
+  const version = isIP(host);
+  if (version !== 0) return [addressRange(`${host}/${version === 4 ? 32 : 128}`)];
+  const inCluster = /^[^.]+\.([^.]+)\.svc(\..+)?$/.exec(host);
+  if (inCluster) return [podsIn(inCluster[1]!)];
+  return [addressRange('0.0.0.0/0'), addressRange('::/0')];
 }
