@@ -24,7 +24,8 @@ function merge(target: Patch, patch: Patch): Patch {
   const result = { ...target };
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else if (typeof value === 'object' && !Array.isArray(value)) result[key] = merge((result[key] ?? {}) as Patch, value as Patch);
+    else if (typeof value === 'object' && !Array.isArray(value))
+      result[key] = merge((result[key] ?? {}) as Patch, value as Patch);
     else result[key] = value;
   }
   return result;
@@ -82,7 +83,12 @@ describe('an imported genesis', () => {
     ['two consensus sections', { config: { istanbul: {} } }, 'config', 'Fatal'],
     ['another mixHash', { mixHash: `0x${'00'.repeat(32)}` }, 'mixHash', 'Fatal'],
     ['IBFT extraData under QBFT', { extraData: extraData('IBFT', addresses) }, 'extraData', 'Fatal'],
-    ['a validator contract', { extraData: '0x', ...qbft({ validatorcontractaddress: addresses[0]! }) }, 'extraData', 'Risky'],
+    [
+      'a validator contract',
+      { extraData: '0x', ...qbft({ validatorcontractaddress: addresses[0]! }) },
+      'extraData',
+      'Risky',
+    ],
     ['a block period of 1 s', qbft({ blockperiodseconds: 1 }), 'config.qbft.blockperiodseconds', 'Risky'],
     ['an empty block period', qbft({ emptyblockperiodseconds: 60 }), 'config.qbft.emptyblockperiodseconds', 'Risky'],
     ['milliseconds', qbft({ requesttimeoutseconds: 10000 }), 'config.qbft.requesttimeoutseconds', 'Risky'],
@@ -91,7 +97,12 @@ describe('an imported genesis', () => {
     ['a low cap', qbft({ maxRequestTimeoutSeconds: 19 }), 'config.qbft.maxRequestTimeoutSeconds', 'Risky'],
     ['Berlin', { config: { berlinBlock: 0 } }, 'config.berlinBlock', 'Risky'],
     ['privacy enhancements', { config: { privacyEnhancementsBlock: 0 } }, 'config.privacyEnhancementsBlock', 'Risky'],
-    ['half a precompile', { config: { transitions: [{ block: 5, privacyPrecompileEnabled: true }] } }, 'config.transitions', 'Fatal'],
+    [
+      'half a precompile',
+      { config: { transitions: [{ block: 5, privacyPrecompileEnabled: true }] } },
+      'config.transitions',
+      'Fatal',
+    ],
     ['the old code size key', { config: { maxCodeSize: 64 } }, 'config.maxCodeSize', 'Fatal'],
     ['a large transaction size', { config: { txnSizeLimit: 256 } }, 'config.txnSizeLimit', 'Fatal'],
     ['a large gas limit', { gasLimit: '0xE0000000' }, 'gasLimit', 'Risky'],
