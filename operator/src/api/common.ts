@@ -14,8 +14,8 @@ export interface Rule<T> {
   readonly message: string;
   /** The same rule in TypeScript, so that manifests are checked without an API server. */
   readonly check?: (self: T) => boolean;
-  /** Kubernetes' machine-readable reason; `FieldValueInvalid` unless told. */
-  readonly reason?: 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+  /** Kubernetes' machine-readable reason; `FieldValueInvalid` unless told. (`FieldValueDuplicate` would swallow the message.) */
+  readonly reason?: 'FieldValueForbidden' | 'FieldValueRequired';
 }
 
 /** Attaches rules to a schema: to the CRD by metadata, to zod by refinement. Attach before `.optional()` or defaults. */
@@ -244,11 +244,17 @@ export const postgres = rules(
       .regex(/^[a-zA-Z_][-a-zA-Z0-9_]*$/)
       .describe('Database user. A client certificate carries it as common name.'),
     caConfigMapRef: z
-      .strictObject({ name: objectName.describe('Name of the ConfigMap.'), key: dataKey.default('ca.crt').describe('Key in the ConfigMap.') })
+      .strictObject({
+        name: objectName.describe('Name of the ConfigMap.'),
+        key: dataKey.default('ca.crt').describe('Key in the ConfigMap.'),
+      })
       .optional()
       .describe("ConfigMap with the CA of the server's certificate; the organization's CA when absent."),
     passwordSecretRef: z
-      .strictObject({ name: objectName.describe('Name of the Secret.'), key: dataKey.default('password').describe('Key in the Secret.') })
+      .strictObject({
+        name: objectName.describe('Name of the Secret.'),
+        key: dataKey.default('password').describe('Key in the Secret.'),
+      })
       .optional()
       .describe('Secret with the password, in the same namespace.'),
     certificate: z

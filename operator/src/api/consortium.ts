@@ -318,7 +318,6 @@ const specRules: Rule<Shape>[] = [
       const names = self.validators.map((v) => `${v.organization}/${v.node ?? v.address}`);
       return new Set(names).size === names.length;
     },
-    reason: 'FieldValueDuplicate',
   },
   {
     rule: 'self.organizations.all(o, !has(o.__namespace__) || self.organizations.exists_one(p, has(p.__namespace__) && p.__namespace__ == o.__namespace__))',
@@ -327,7 +326,6 @@ const specRules: Rule<Shape>[] = [
       const names = self.organizations.flatMap((o) => o.namespace ?? []);
       return new Set(names).size === names.length;
     },
-    reason: 'FieldValueDuplicate',
   },
   {
     rule: 'has(self.genesis.__import__) || self.consensus.maxRequestTimeoutSeconds >= 5 * self.consensus.requestTimeoutSeconds',

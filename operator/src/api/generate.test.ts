@@ -13,43 +13,46 @@ describe('generated files', () => {
   });
 });
 
-describe.each(kindDefinitions.map((definition) => [definition.resource.kind, definition] as const))('%s', (_, definition) => {
-  const crd = customResourceDefinition(definition);
-  const version = crd.spec.versions[0]!;
+describe.each(kindDefinitions.map((definition) => [definition.resource.kind, definition] as const))(
+  '%s',
+  (_, definition) => {
+    const crd = customResourceDefinition(definition);
+    const version = crd.spec.versions[0]!;
 
-  test('an object the operator has not seen yet is not current for kstatus', () => {
-    expect(version.schema.openAPIV3Schema).toHaveProperty('properties.status.default', { observedGeneration: -1 });
-  });
-
-  test('kubectl get says whether and why', () => {
-    const names = version.additionalPrinterColumns.map((column) => column.name);
-    expect(names.slice(0, 2)).toEqual(['Ready', 'Reason']);
-    expect(names.slice(-2)).toEqual(['Message', 'Age']);
-    expect(version.additionalPrinterColumns.find((column) => column.name === 'Message')?.priority).toBe(1);
-  });
-
-  test('every field is explained', () => {
-    const silent: string[] = [];
-    walk(version.schema.openAPIV3Schema, '', (node, path) => {
-      if (node.description === undefined && !/metadata$|\[\]$|\*$/.test(path)) silent.push(path);
+    test('an object the operator has not seen yet is not current for kstatus', () => {
+      expect(version.schema.openAPIV3Schema).toHaveProperty('properties.status.default', { observedGeneration: -1 });
     });
-    expect(silent).toEqual([]);
-  });
 
-  test('immutable fields are optional nowhere without a guard on their parent', () => {
-    const unguarded: string[] = [];
-    walk(version.schema.openAPIV3Schema, '', (node, path) => {
-      for (const [name, child] of Object.entries<any>(node.properties ?? {})) {
-        const fixed = child['x-kubernetes-validations']?.some((rule: any) => rule.rule === 'self == oldSelf');
-        const present = node.required?.includes(name) || child.default !== undefined;
-        const guard = `has(self.${celField(name)}) == has(oldSelf.${celField(name)})`;
-        const guarded = node['x-kubernetes-validations']?.some((rule: any) => rule.rule === guard);
-        if (fixed && !present && !guarded) unguarded.push(`${path}.${name}`);
-      }
+    test('kubectl get says whether and why', () => {
+      const names = version.additionalPrinterColumns.map((column) => column.name);
+      expect(names.slice(0, 2)).toEqual(['Ready', 'Reason']);
+      expect(names.slice(-2)).toEqual(['Message', 'Age']);
+      expect(version.additionalPrinterColumns.find((column) => column.name === 'Message')?.priority).toBe(1);
     });
-    expect(unguarded).toEqual([]);
-  });
-});
+
+    test('every field is explained', () => {
+      const silent: string[] = [];
+      walk(version.schema.openAPIV3Schema, '', (node, path) => {
+        if (node.description === undefined && !/metadata$|\[\]$|\*$/.test(path)) silent.push(path);
+      });
+      expect(silent).toEqual([]);
+    });
+
+    test('immutable fields are optional nowhere without a guard on their parent', () => {
+      const unguarded: string[] = [];
+      walk(version.schema.openAPIV3Schema, '', (node, path) => {
+        for (const [name, child] of Object.entries<any>(node.properties ?? {})) {
+          const fixed = child['x-kubernetes-validations']?.some((rule: any) => rule.rule === 'self == oldSelf');
+          const present = node.required?.includes(name) || child.default !== undefined;
+          const guard = `has(self.${celField(name)}) == has(oldSelf.${celField(name)})`;
+          const guarded = node['x-kubernetes-validations']?.some((rule: any) => rule.rule === guard);
+          if (fixed && !present && !guarded) unguarded.push(`${path}.${name}`);
+        }
+      });
+      expect(unguarded).toEqual([]);
+    });
+  },
+);
 
 test('reserved words of CEL are escaped, or the cost estimate takes them for unbounded', () => {
   const crds = JSON.stringify(kindDefinitions.map(customResourceDefinition));
@@ -66,7 +69,11 @@ describe('what a CRD cannot hold is refused with its path', () => {
     ['a fraction', z.object({ a: z.number().min(0).max(1) }), 'X.a: numbers with fractions'],
     ['an integer without a format', z.object({ a: z.int() }), 'X.a: a integer must have a format'],
     ['an unknown format', z.object({ a: z.email().max(9) }), 'X.a: format email is unknown'],
-    ['a map without a bound', z.object({ a: z.record(z.string(), z.boolean()) }), 'X.a: a object must have maxProperties'],
+    [
+      'a map without a bound',
+      z.object({ a: z.record(z.string(), z.boolean()) }),
+      'X.a: a object must have maxProperties',
+    ],
   ])('%s', (_, schema, message) => {
     expect(() => structuralSchema(schema, 'X')).toThrow(message);
   });

@@ -30,7 +30,8 @@ export function generatedFiles(): Map<string, string> {
  */
 function chartTemplate(crd: CustomResourceDefinition): string {
   const manifest = yaml(crd);
-  if (manifest.includes('{{')) throw new Error(`${crd.metadata.name}: a schema must not contain {{, Helm would expand it`);
+  if (manifest.includes('{{'))
+    throw new Error(`${crd.metadata.name}: a schema must not contain {{, Helm would expand it`);
   const name = `  name: ${crd.metadata.name}\n`;
   const metadata = `${name}  labels:
     {{- include "quorum-operator.labels" . | nindent 4 }}

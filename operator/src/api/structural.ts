@@ -85,7 +85,9 @@ function convert(source: Json, path: string): StructuralSchema {
 
 function convertKeyword(keyword: string, value: unknown, path: string): unknown {
   if (keyword === 'properties') {
-    return Object.fromEntries(Object.entries(value as Json).map(([key, child]) => [key, convert(child as Json, `${path}.${key}`)]));
+    return Object.fromEntries(
+      Object.entries(value as Json).map(([key, child]) => [key, convert(child as Json, `${path}.${key}`)]),
+    );
   }
   if (keyword === 'items') return convert(value as Json, `${path}[]`);
   if (keyword === 'additionalProperties') return convert(value as Json, `${path}.*`);
@@ -119,5 +121,6 @@ function assertBounded(node: Json, path: string): void {
     throw missing('minimum and maximum');
   }
   if (node.type === 'integer' && node.format === undefined) throw missing('a format, int32 or int64');
-  if (node.type === 'number') throw new Error(`${path}: numbers with fractions are not portable; use an integer or a string`);
+  if (node.type === 'number')
+    throw new Error(`${path}: numbers with fractions are not portable; use an integer or a string`);
 }
