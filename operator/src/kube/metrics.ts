@@ -38,6 +38,7 @@ export class KubeMetrics {
   readonly handlerErrors: Counter<'resource'>;
   readonly cacheObjects: Gauge<'resource'>;
   readonly cacheSyncSeconds: Gauge<'resource'>;
+  readonly #scrapes = new Set<() => void>();
 
   constructor(registry: Registry = new Registry()) {
     this.registry = registry;
@@ -87,7 +88,17 @@ export class KubeMetrics {
       queue,
       QUEUE_BUCKETS,
     );
-    this.unfinishedWork = gauge('workqueue_unfinished_work_seconds', 'Seconds of work in progress', queue);
+    this.unfinishedWork = new Gauge({
+      name: 'workqueue_unfinished_work_seconds',
+      help: 'Seconds of work in progress',
+      labelNames: queue,
+      registers,
+      collect: () => {
+        for (const scrape of this.#scrapes) {
+          scrape();
+        }
+      },
+    });
     this.longestRunning = gauge(
       'workqueue_longest_running_processor_seconds',
       'Seconds the longest running worker has been at its item',
@@ -117,5 +128,10 @@ export class KubeMetrics {
     this.handlerErrors = counter('informer_handler_errors_total', 'Exceptions thrown by change handlers', ['resource']);
     this.cacheObjects = gauge('informer_objects', 'Objects in the cache', ['resource']);
     this.cacheSyncSeconds = gauge('informer_sync_seconds', 'Seconds the first list took', ['resource']);
+  }
+  /** Calls back whenever the metrics are read, for values that are known by looking. Returns the way to stop that. */
+  onScrape(callback: () => void): () => void {
+    this.#scrapes.add(callback);
+    return () => this.#scrapes.delete(callback);
   }
 }
