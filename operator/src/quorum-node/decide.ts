@@ -1,0 +1,243 @@
+import { allNodes } from '../consortium/directory.ts';
+import { isTrue } from '../kube/conditions.ts';
+import type { Condition } from '../kube/types.ts';
+import { isDeclaredValidator, type NodeObservation, namespaceOf, organizationOf } from './observation.ts';
+import { type Reason, reasons } from './reasons.ts';
+
+/**
+ * Something that stands in the way of a node.
+ * `waiting`: ends by itself, when what is missing appears. `stalled`: a person must change this resource or another.
+ */
+export interface Finding {
+  readonly kind: 'waiting' | 'stalled';
+  readonly reason: Reason;
+  readonly message: string;
+  /** What must not be made while it holds: all children, the pod's template, or only the first pod. */
+  readonly blocks: 'children' | 'template' | 'start';
+}
+
+/** Looks at one thing; undefined when it is as it should be. */
+export type Policy = (observation: NodeObservation) => Finding | undefined;
+
+const waiting = (reason: Reason, message: string, blocks: Finding['blocks'] = 'template'): Finding => ({
+  kind: 'waiting',
+  reason,
+  message,
+  blocks,
+});
+const stalled = (reason: Reason, message: string, blocks: Finding['blocks'] = 'children'): Finding => ({
+  kind: 'stalled',
+  reason,
+  message,
+  blocks,
+});
+
+export const consortiumExists: Policy = ({ node, consortium }) =>
+  consortium
+    ? undefined
+    : waiting(
+        reasons.ConsortiumNotFound,
+        `Consortium ${node.spec.consortiumRef.name} does not exist; create it, or correct spec.consortiumRef.name.`,
+        'children',
+      );
+
+export const organizationListed: Policy = (observation) => {
+  const { node, consortium } = observation;
+  if (!consortium || organizationOf(observation)) return undefined;
+  const listed = consortium.spec.organizations.map((organization) => organization.name).join(', ');
+  return stalled(
+    reasons.OrganizationUnknown,
+    `spec.organization is ${node.spec.organization}, but Consortium ${consortium.metadata.name} lists ${listed}.`,
+  );
+};
+
+export const organizationHosted: Policy = (observation) => {
+  const organization = organizationOf(observation);
+  if (!organization || organization.hosted) return undefined;
+  return stalled(
+    reasons.OrganizationNotHosted,
+    `Consortium ${observation.node.spec.consortiumRef.name} says that organization ${organization.name} runs elsewhere (hosted: false), so it cannot have nodes in this cluster.`,
+  );
+};
+
+export const namespaceMatches: Policy = (observation) => {
+  const { node, consortium } = observation;
+  const organization = organizationOf(observation);
+  if (!consortium || !organization?.hosted) return undefined;
+  const expected = namespaceOf(consortium, organization);
+  if (expected === node.metadata.namespace) return undefined;
+  return stalled(
+    reasons.NamespaceMismatch,
+    `The node is in namespace ${node.metadata.namespace}, but organization ${organization.name} has namespace ${expected}; create the node there.`,
+  );
+};
+
+export const environmentMatches: Policy = ({ node, consortium }) =>
+  consortium && consortium.spec.environment !== node.spec.environment
+    ? stalled(
+        reasons.EnvironmentMismatch,
+        `spec.environment is ${node.spec.environment}, but Consortium ${consortium.metadata.name} has ${consortium.spec.environment}; they must be equal.`,
+      )
+    : undefined;
+
+export const imageKnown: Policy = (observation) =>
+  gethImage(observation)
+    ? undefined
+    : stalled(
+        reasons.ImageMissing,
+        observation.node.spec.environment === 'Development'
+          ? 'spec.image is not set and the operator has no default (DEFAULT_QUORUM_IMAGE); set one of them.'
+          : 'spec.image is not set; outside environment Development it must name an image by digest.',
+        'template',
+      );
+
+export const authoritiesExist: Policy = ({ node, consortium, authorities }) => {
+  if (!consortium || (authorities.organization && authorities.operator)) return undefined;
+  const missing = authorities.organization ? 'operator-ca' : 'organization-ca';
+  return waiting(
+    reasons.OrganizationNotPrepared,
+    `ConfigMap ${missing} does not exist in namespace ${node.metadata.namespace} yet; the Consortium's controller makes it.`,
+    'children',
+  );
+};
+
+export const keyNotLost: Policy = ({ node, consortium, identity }) => {
+  const known = node.status?.address;
+  if (!consortium || !known || identity?.address === known) return undefined;
+  const found = identity ? `holds another key, of address ${identity.address}` : 'is gone';
+  return stalled(
+    reasons.KeyLost,
+    `Secret ${node.metadata.name}-nodekey ${found}. The node is known to the network as ${known}, and a key is never made anew: restore the Secret from your backup. To give the node up, delete this resource and create it under another name.`,
+    'template',
+  );
+};
+
+export const keyExists: Policy = (observation) => {
+  if (observation.identity || !observation.consortium || observation.node.status?.address) return undefined;
+  const maker = isDeclaredValidator(observation) ? "the Consortium's controller makes it" : 'it is being made';
+  return waiting(
+    reasons.NodeKeyNotReady,
+    `Secret ${observation.node.metadata.name}-nodekey does not exist yet; ${maker}.`,
+  );
+};
+
+export const genesisExists: Policy = ({ consortium, genesis }) =>
+  !consortium || genesis
+    ? undefined
+    : waiting(
+        reasons.GenesisNotReady,
+        `The genesis of Consortium ${consortium.metadata.name} is not there yet; see the conditions of the Consortium.`,
+      );
+
+export const directoryLists: Policy = ({ node, consortium, directory, identity }) => {
+  if (!consortium || !identity) return undefined;
+  if (directory && allNodes(directory).some((entry) => entry.publicKey === identity.publicKey)) return undefined;
+  return waiting(
+    reasons.DirectoryNotReady,
+    `The member directory of Consortium ${consortium.metadata.name} does not list ${node.metadata.name} yet.`,
+  );
+};
+
+export const signerUsable: Policy = ({ node, consortium, signer }) => {
+  const name = node.spec.signerRef?.name;
+  if (!consortium || !name) return undefined;
+  if (!signer) {
+    return waiting(
+      reasons.SignerNotFound,
+      `HsmSigner ${name} does not exist in namespace ${node.metadata.namespace}; create it, or correct spec.signerRef.name.`,
+    );
+  }
+  if (signer.spec.organization !== node.spec.organization) {
+    return stalled(
+      reasons.SignerMismatch,
+      `HsmSigner ${name} belongs to organization ${signer.spec.organization}, the node to ${node.spec.organization}.`,
+      'template',
+    );
+  }
+  if (signer.spec.placement === 'Deployment') return undefined;
+  if (signer.spec.database.postgres?.passwordSecretRef) {
+    return stalled(
+      reasons.SignerMismatch,
+      `HsmSigner ${name} has database.postgres.passwordSecretRef; a signing sidecar authenticates by client certificate: write database.postgres.certificate: {} instead.`,
+      'template',
+    );
+  }
+  if (!signer.status?.token || (signer.status.accounts ?? []).length === 0) {
+    return waiting(
+      reasons.SignerNotReady,
+      `HsmSigner ${name} has no token with accounts yet; see its conditions.`,
+    );
+  }
+  return undefined;
+};
+
+export const tesseraUsable: Policy = ({ node, consortium, tessera, statefulSet }) => {
+  const name = node.spec.tesseraRef?.name;
+  if (!consortium || !name) return undefined;
+  if (!tessera) {
+    return waiting(
+      reasons.TesseraNotFound,
+      `TesseraNode ${name} does not exist in namespace ${node.metadata.namespace}; create it, or correct spec.tesseraRef.name.`,
+    );
+  }
+  if (tessera.spec.organization !== node.spec.organization) {
+    return stalled(
+      reasons.TesseraMismatch,
+      `TesseraNode ${name} belongs to organization ${tessera.spec.organization}, the node to ${node.spec.organization}.`,
+      'template',
+    );
+  }
+  // A node that started once keeps its template: a transaction manager that is away for a while must not change it.
+  if (statefulSet || isTrue(tessera.status?.conditions as Condition[] | undefined, 'Ready')) return undefined;
+  return waiting(
+    reasons.TesseraNotReady,
+    `TesseraNode ${name} is not Ready; geth ends at once when its transaction manager does not answer, so the node starts after it.`,
+    'start',
+  );
+};
+
+export const issuersKnown: Policy = ({ consortium, issuers }) => {
+  if (!consortium) return undefined;
+  for (const { field, keys } of issuers) {
+    if (keys.kind === 'missing') {
+      return waiting(reasons.JwksNotFound, `${keys.source}, named by ${field}, does not exist; create it with the issuer's JWK Set.`);
+    }
+    if (keys.kind === 'invalid') {
+      return stalled(reasons.JwksInvalid, `${keys.source}, named by ${field}, is no JWK Set: ${keys.problem}.`, 'template');
+    }
+  }
+  return undefined;
+};
+
+/** In the order in which a person would want to know. */
+const policies: readonly Policy[] = [
+  consortiumExists,
+  organizationListed,
+  organizationHosted,
+  namespaceMatches,
+  environmentMatches,
+  imageKnown,
+  authoritiesExist,
+  keyNotLost,
+  keyExists,
+  genesisExists,
+  directoryLists,
+  signerUsable,
+  tesseraUsable,
+  issuersKnown,
+];
+
+/** Everything that stands in the way, in order. */
+export function decide(observation: NodeObservation): Finding[] {
+  return policies.flatMap((policy) => policy(observation) ?? []);
+}
+
+/** What to tell first: a fault that needs a person before one that passes. */
+export function headline(findings: readonly Finding[]): Finding | undefined {
+  return findings.find((finding) => finding.kind === 'stalled') ?? findings[0];
+}
+
+/** The image that geth runs from: the resource's, or in Development the operator's default. */
+export function gethImage({ node, operator }: NodeObservation): string | undefined {
+  return node.spec.image ?? (node.spec.environment === 'Development' ? operator.defaultQuorumImage : undefined);
+}
