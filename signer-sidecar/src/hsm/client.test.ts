@@ -13,7 +13,7 @@ const quick: Partial<HsmTuning> = {
   restartFirstMs: 20,
   restartMaxMs: 100,
   pingIntervalMs: 100,
-  pingTimeoutMs: 600,
+  pingTimeoutMs: 1_500,
   pinPollMs: 50,
 };
 

@@ -171,6 +171,8 @@ class Supervisor implements HsmClient {
   }
 
   #receive(frame: Frame): void {
+    // Whatever it says, it is alive.
+    this.#pingSent = undefined;
     if (frame.type === FRAME_SIGNED) this.#receiveSignatures(frame.payload);
     else if (frame.type === FRAME_CONTROL) this.#receiveControl(JSON.parse(frame.payload.toString('utf8')));
   }
@@ -188,9 +190,7 @@ class Supervisor implements HsmClient {
   }
 
   #receiveControl(message: ControlToParent): void {
-    if (message.type === 'pong') {
-      this.#pingSent = undefined;
-    } else if (message.type === 'log') {
+    if (message.type === 'log') {
       this.#log[message.level](message.message);
     } else if (message.type === 'sign-failed') {
       const { id, code, retryable } = message;
@@ -198,7 +198,7 @@ class Supervisor implements HsmClient {
       this.#requests.reject(id, new HsmError(code as HsmErrorCode, message.message, { retryable }));
     } else if (message.type === 'ready') {
       this.#becomeReady(message.keys);
-    } else {
+    } else if (message.type === 'failed') {
       this.#reason = { code: message.code as HsmErrorCode, message: message.message };
       if (message.refusedPin !== undefined) this.#refusedPins.add(message.refusedPin);
     }
