@@ -1,35 +1,121 @@
+import { createHash } from 'node:crypto';
 import type { KubeClient } from './client.ts';
-import type { KubeObject, ResourceType } from './types.ts';
+import { KubeApiError } from './errors.ts';
+import { holds } from './holds.ts';
+import { type KubeObject, keyOf, type ResourceType, typeName } from './types.ts';
 
 export interface ApplierOptions {
   /** Owner of the fields; never rename it, the old owner's fields would stay for ever. */
   fieldManager: string;
-  /** Annotation that carries the hash of what was last applied. */
-  hashAnnotation: string;
+  /** Annotation that carries the hash of what was last applied. Default `<field manager>.io/applied`. */
+  hashAnnotation?: string;
 }
 
-/** Server-side apply that makes no request at all when the live object already holds what is desired. */
+/** Remembered writes that changed nothing, so that they are not repeated on each reconcile. */
+const MAX_FUTILE = 10_000;
+
+/**
+ * Server-side apply that makes no request at all when the live object already holds what is desired. Two things must
+ * agree for that: an annotation with the hash of the last desired object (so a field no longer declared is removed) and
+ * the desired values in the live object (so an edit by hand is put back). Both survive a restart of the process.
+ */
 export class Applier {
-  constructor(_client: KubeClient, _options: ApplierOptions) {}
+  readonly #client: KubeClient;
+  readonly #fieldManager: string;
+  readonly #hashAnnotation: string;
+  readonly #futile = new Map<string, string>();
+
+  constructor(client: KubeClient, options: ApplierOptions) {
+    this.#client = client;
+    this.#fieldManager = options.fieldManager;
+    this.#hashAnnotation = options.hashAnnotation ?? `${options.fieldManager}.io/applied`;
+  }
 
   /**
    * Makes the live object hold `desired`: repairs fields edited by others, removes fields no longer declared.
-   * @param live the object from a cache; without it the object is fetched. Pass null when the cache knows it is absent.
+   * @param desired only the fields to own, deterministic for the same input
+   * @param live the object from a cache; undefined fetches it, null says that it is known to be absent
+   * @throws KubeApiError; `isInvalid` when an immutable field would have to change
    */
-  apply<T extends KubeObject = KubeObject>(
-    _type: ResourceType,
-    _desired: KubeObject,
-    _live?: KubeObject | null,
+  async apply<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    desired: KubeObject,
+    live?: KubeObject | null,
   ): Promise<{ object: T; changed: boolean }> {
-    throw new Error('not written yet');
+    const existing = live === undefined ? await this.#client.get(type, keyOf(desired)) : (live ?? undefined);
+    const hash = hashOf(desired);
+    const memory = `${typeName(type)}/${existing?.metadata.uid}`;
+    if (existing !== undefined) {
+      const same = existing.metadata.annotations?.[this.#hashAnnotation] === hash && holds(desired, existing);
+      if (same || this.#futile.get(memory) === `${existing.metadata.resourceVersion} ${hash}`) {
+        return { object: existing as T, changed: false };
+      }
+    }
+    const object = await this.#client.apply<T>(type, this.#withHash(desired, hash), {
+      fieldManager: this.#fieldManager,
+    });
+    const version = object.metadata.resourceVersion;
+    if (existing !== undefined && version === existing.metadata.resourceVersion) {
+      // The server found nothing to change: the comparison knows less than the server does. Not asked again.
+      this.#remember(memory, `${version} ${hash}`);
+      return { object, changed: false };
+    }
+    this.#futile.delete(memory);
+    return { object, changed: true };
   }
 
-  /** Creates an object that is never overwritten; an existing one is returned as it is. */
-  createOnly<T extends KubeObject = KubeObject>(
-    _type: ResourceType,
-    _desired: KubeObject,
-    _live?: KubeObject | null,
+  /**
+   * Creates an object that is never overwritten, a key for example; an existing one is returned as it is.
+   * @param live the object from a cache; undefined asks the API server first
+   */
+  async createOnly<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    desired: KubeObject,
+    live?: KubeObject | null,
   ): Promise<{ object: T; created: boolean }> {
-    throw new Error('not written yet');
+    const existing = live === undefined ? await this.#client.get<T>(type, keyOf(desired)) : live;
+    if (existing !== undefined && existing !== null) {
+      return { object: existing as T, created: false };
+    }
+    try {
+      const object = await this.#client.create<T>(type, desired, { fieldManager: this.#fieldManager });
+      return { object, created: true };
+    } catch (error) {
+      if (!(error instanceof KubeApiError && error.isAlreadyExists)) {
+        throw error;
+      }
+      // The cache was behind, or another process was first: what it made counts.
+      const made = await this.#client.get<T>(type, keyOf(desired));
+      if (made === undefined) {
+        throw error;
+      }
+      return { object: made, created: false };
+    }
   }
+
+  #withHash(desired: KubeObject, hash: string): KubeObject {
+    const annotations = { ...desired.metadata.annotations, [this.#hashAnnotation]: hash };
+    return { ...desired, metadata: { ...desired.metadata, annotations } };
+  }
+
+  #remember(memory: string, state: string): void {
+    if (this.#futile.size >= MAX_FUTILE) {
+      this.#futile.clear();
+    }
+    this.#futile.set(memory, state);
+  }
+}
+
+/** SHA-256 of the object's canonical JSON, 32 hex digits. Order of map keys and undefined values do not matter. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32);
+}
+
+/** JSON with sorted keys and without undefined values: equal values give equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, nested: unknown) =>
+    typeof nested === 'object' && nested !== null && !Array.isArray(nested)
+      ? Object.fromEntries(Object.entries(nested).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : nested,
+  );
 }

@@ -74,7 +74,18 @@ export class KubeMetrics {
     this.activeWorkers = gauge(`${reconcile}active_workers`, 'Workers that reconcile now', ['controller']);
 
     const queue: ('name' | 'controller')[] = ['name', 'controller'];
-    this.queueDepth = gauge('workqueue_depth', 'Items waiting', ['name', 'controller', 'priority']);
+    // The first of the metrics known by looking, so the others are set before they are read.
+    this.queueDepth = new Gauge({
+      name: 'workqueue_depth',
+      help: 'Items waiting',
+      labelNames: ['name', 'controller', 'priority'],
+      registers,
+      collect: () => {
+        for (const scrape of this.#scrapes) {
+          scrape();
+        }
+      },
+    });
     this.queueAdds = counter('workqueue_adds_total', 'Items added', queue);
     this.queueDuration = histogram(
       'workqueue_queue_duration_seconds',
@@ -88,17 +99,7 @@ export class KubeMetrics {
       queue,
       QUEUE_BUCKETS,
     );
-    this.unfinishedWork = new Gauge({
-      name: 'workqueue_unfinished_work_seconds',
-      help: 'Seconds of work in progress',
-      labelNames: queue,
-      registers,
-      collect: () => {
-        for (const scrape of this.#scrapes) {
-          scrape();
-        }
-      },
-    });
+    this.unfinishedWork = gauge('workqueue_unfinished_work_seconds', 'Seconds of work in progress', queue);
     this.longestRunning = gauge(
       'workqueue_longest_running_processor_seconds',
       'Seconds the longest running worker has been at its item',

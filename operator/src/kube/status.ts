@@ -1,25 +1,79 @@
+import { canonicalJson } from './apply.ts';
 import type { KubeClient } from './client.ts';
+import { KubeApiError } from './errors.ts';
 import type { KubeObject, ResourceType } from './types.ts';
 
 export interface StatusWriterOptions {
+  /** Owner of the status; never rename it. */
   fieldManager: string;
 }
 
 /** Writes the status subresource by one server-side apply, only when it differs from what is live. */
 export class StatusWriter {
-  constructor(_client: KubeClient, _options: StatusWriterOptions) {}
+  readonly #client: KubeClient;
+  readonly #fieldManager: string;
+
+  constructor(client: KubeClient, options: StatusWriterOptions) {
+    this.#client = client;
+    this.#fieldManager = options.fieldManager;
+  }
 
   /**
+   * A resource that is gone by now, or was replaced by another of its name, is no error: nobody waits for its status.
    * @param object the resource as read; its status is what is compared against
    * @param status the whole status that this field manager owns
-   * @param equal tells whether a difference is not worth a write (times only, say)
+   * @param equal tells whether two statuses are the same to readers (times aside, say). Default: deep equality.
    */
-  write<T extends KubeObject = KubeObject>(
-    _type: ResourceType,
-    _object: KubeObject,
-    _status: object,
-    _equal?: (live: unknown, next: unknown) => boolean,
+  async write<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    status: object,
+    equal: (live: unknown, next: unknown) => boolean = sameJson,
   ): Promise<{ object: T; changed: boolean }> {
-    throw new Error('not written yet');
+    if (object.status !== undefined && equal(object.status, status)) {
+      return { object: object as T, changed: false };
+    }
+    const { name, namespace, uid } = object.metadata;
+    const metadata = {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      // A precondition: the status is about this object and no other.
+      ...(uid === undefined ? {} : { uid }),
+    };
+    try {
+      const { apiVersion, kind } = object;
+      const written = await this.#client.applyStatus<T>(
+        type,
+        { apiVersion, kind, metadata, status },
+        { fieldManager: this.#fieldManager },
+      );
+      return { object: written, changed: written.metadata.resourceVersion !== object.metadata.resourceVersion };
+    } catch (error) {
+      if (error instanceof KubeApiError && (error.isNotFound || error.isConflict)) {
+        return { object: object as T, changed: false };
+      }
+      throw error;
+    }
   }
+}
+
+/** Equal as JSON: order of keys and undefined values do not matter, order of lists does. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return canonicalJson(a) === canonicalJson(b);
+}
+
+/** Equal but for the fields of these names at any depth, for values that move all the time: `ignoring('time', 'lastBlock')`. */
+export function ignoring(...fields: string[]): (live: unknown, next: unknown) => boolean {
+  const names = new Set(fields);
+  const strip = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(strip)
+      : typeof value === 'object' && value !== null
+        ? Object.fromEntries(
+            Object.entries(value)
+              .filter(([name]) => !names.has(name))
+              .map(([name, nested]) => [name, strip(nested)]),
+          )
+        : value;
+  return (live, next) => sameJson(strip(live), strip(next));
 }
