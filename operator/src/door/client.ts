@@ -75,7 +75,10 @@ export class DoorClient {
   async consensus(target: DoorTarget, method: ConsensusMethod, params: readonly unknown[] = []): Promise<unknown> {
     const answer = await this.#json<ConsensusResponse>(target, 'POST', '/consensus', { method, params });
     if ('error' in answer) {
-      throw new DoorError('rpc', `${target.servername} answered ${method} with error ${answer.error.code}: ${answer.error.message}`);
+      throw new DoorError(
+        'rpc',
+        `${target.servername} answered ${method} with error ${answer.error.code}: ${answer.error.message}`,
+      );
     }
     return answer.result;
   }
@@ -113,7 +116,11 @@ export class DoorClient {
       });
       text = await answer.body.text();
     } catch (error) {
-      throw new DoorError('unreachable', `${target.servername} (${host}:${port}) cannot be reached: ${reasonOf(error)}`, { cause: error });
+      throw new DoorError(
+        'unreachable',
+        `${target.servername} (${host}:${port}) cannot be reached: ${reasonOf(error)}`,
+        { cause: error },
+      );
     }
     if (answer.statusCode < 200 || answer.statusCode > 299) {
       throw new DoorError('refused', `${target.servername} refused ${method} ${path} with status ${answer.statusCode}`);
@@ -124,7 +131,10 @@ export class DoorClient {
   async #agentOf(target: DoorTarget): Promise<Agent> {
     const credentials = await this.#options.credentials();
     if (!credentials) {
-      throw new DoorError('credentials', "the operator's client certificate does not exist yet; the Consortium controller makes it");
+      throw new DoorError(
+        'credentials',
+        "the operator's client certificate does not exist yet; the Consortium controller makes it",
+      );
     }
     // One pool an organization: a connection is only ever reused under the trust it was made with.
     const organization = sha256(target.caBundle);

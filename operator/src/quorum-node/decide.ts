@@ -163,10 +163,7 @@ export const signerUsable: Policy = ({ node, consortium, signer }) => {
     );
   }
   if (!signer.status?.token || (signer.status.accounts ?? []).length === 0) {
-    return waiting(
-      reasons.SignerNotReady,
-      `HsmSigner ${name} has no token with accounts yet; see its conditions.`,
-    );
+    return waiting(reasons.SignerNotReady, `HsmSigner ${name} has no token with accounts yet; see its conditions.`);
   }
   return undefined;
 };
@@ -200,10 +197,17 @@ export const issuersKnown: Policy = ({ consortium, issuers }) => {
   if (!consortium) return undefined;
   for (const { field, keys } of issuers) {
     if (keys.kind === 'missing') {
-      return waiting(reasons.JwksNotFound, `${keys.source}, named by ${field}, does not exist; create it with the issuer's JWK Set.`);
+      return waiting(
+        reasons.JwksNotFound,
+        `${keys.source}, named by ${field}, does not exist; create it with the issuer's JWK Set.`,
+      );
     }
     if (keys.kind === 'invalid') {
-      return stalled(reasons.JwksInvalid, `${keys.source}, named by ${field}, is no JWK Set: ${keys.problem}.`, 'template');
+      return stalled(
+        reasons.JwksInvalid,
+        `${keys.source}, named by ${field}, is no JWK Set: ${keys.problem}.`,
+        'template',
+      );
     }
   }
   return undefined;

@@ -5,26 +5,43 @@ import { CONSORTIUMS, HSMSIGNERS, QUORUMNODES, TESSERANODES } from '../api/resou
 import type { TesseraNode } from '../api/tessera-node.ts';
 import { sha256Hex } from '../consensus/canonical-json.ts';
 import { type NodeIdentity, nodeIdentity } from '../consensus/node-key.ts';
-import { type MemberDirectory, MEMBERS_KEY, parseDirectory } from '../consortium/directory.ts';
+import { MEMBERS_KEY, type MemberDirectory, parseDirectory } from '../consortium/directory.ts';
 import type { ControllerDeps } from '../deps.ts';
 import { isTrue } from '../kube/conditions.ts';
 import { CONFIGMAPS, PODS, SECRETS, SERVICES, STATEFULSETS } from '../kube/resources.ts';
+import type { StoreReader } from '../kube/store.ts';
 import type { Condition, Key, KubeObject, ResourceType } from '../kube/types.ts';
 import { audience, objectNames } from '../names.ts';
 import { secretText } from '../pki/secrets.ts';
 import { podIsReady, podName } from '../workload/pod.ts';
 import { readJwks } from './jwks.ts';
-import type { DoorReading, GenesisReading, IssuerReading, JwksReading, NodeObservation, OtherNode } from './observation.ts';
+import type {
+  DoorReading,
+  GenesisReading,
+  IssuerReading,
+  JwksReading,
+  NodeObservation,
+  OtherNode,
+} from './observation.ts';
 
 type GatherDeps = Pick<ControllerDeps, 'client' | 'informers' | 'config'>;
 
 /** Reads everything about a node once, from the caches but for what users own: ConfigMaps with their keys. */
-export async function gather(deps: GatherDeps, node: QuorumNode, door: DoorReading | undefined): Promise<NodeObservation> {
-  const cached = <T extends KubeObject = KubeObject>(type: ResourceType, name: string, namespace = node.metadata.namespace) =>
-    deps.informers.of<T>(type).get({ name, ...(namespace ? { namespace } : {}) });
+export async function gather(
+  deps: GatherDeps,
+  node: QuorumNode,
+  door: DoorReading | undefined,
+): Promise<NodeObservation> {
+  const cached = <T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    name: string,
+    namespace = node.metadata.namespace,
+  ) => deps.informers.of<T>(type).get({ name, ...(namespace ? { namespace } : {}) });
   const { name } = node.metadata;
   const { consortiumRef, signerRef, tesseraRef } = node.spec;
-  const consortium = deps.informers.of<KubeObject>(CONSORTIUMS).get({ name: consortiumRef.name }) as Consortium | undefined;
+  const consortium = deps.informers.of<KubeObject>(CONSORTIUMS).get({ name: consortiumRef.name }) as
+    | Consortium
+    | undefined;
   const signer = signerRef && (cached(HSMSIGNERS, signerRef.name) as HsmSigner | undefined);
   const tessera = tesseraRef && (cached(TESSERANODES, tesseraRef.name) as TesseraNode | undefined);
   return {
@@ -84,7 +101,11 @@ async function readIdentity(deps: GatherDeps, node: QuorumNode): Promise<NodeIde
 type IssuerSpec = QuorumNode['spec']['rpc']['issuers'][number];
 
 /** The node's issuers, then those of its signer whose name is not among them. */
-async function readIssuers(deps: GatherDeps, node: QuorumNode, signer: HsmSigner | undefined): Promise<IssuerReading[]> {
+async function readIssuers(
+  deps: GatherDeps,
+  node: QuorumNode,
+  signer: HsmSigner | undefined,
+): Promise<IssuerReading[]> {
   const wanted = [
     ...node.spec.rpc.issuers.map((spec, index) => ({ spec, field: `spec.rpc.issuers[${index}]` })),
     ...(signer?.spec.issuers ?? []).map((spec, index) => ({
@@ -92,7 +113,9 @@ async function readIssuers(deps: GatherDeps, node: QuorumNode, signer: HsmSigner
       field: `spec.issuers[${index}] of HsmSigner ${signer!.metadata.name}`,
     })),
   ];
-  const first = wanted.filter(({ spec }, index) => wanted.findIndex((other) => other.spec.issuer === spec.issuer) === index);
+  const first = wanted.filter(
+    ({ spec }, index) => wanted.findIndex((other) => other.spec.issuer === spec.issuer) === index,
+  );
   const configMaps = new Map<string, Promise<KubeObject | undefined>>();
   const read = (name: string) => {
     const known = configMaps.get(name) ?? deps.client.get(CONFIGMAPS, { namespace: node.metadata.namespace!, name });
@@ -109,7 +132,10 @@ async function readIssuers(deps: GatherDeps, node: QuorumNode, signer: HsmSigner
   );
 }
 
-async function readKeys(spec: IssuerSpec, read: (name: string) => Promise<KubeObject | undefined>): Promise<JwksReading> {
+async function readKeys(
+  spec: IssuerSpec,
+  read: (name: string) => Promise<KubeObject | undefined>,
+): Promise<JwksReading> {
   const reference = spec.jwksConfigMapRef;
   if (!reference) return readJwks(spec.jwks ?? '', 'The field jwks');
   const source = `ConfigMap ${reference.name}, key ${reference.key}`;
@@ -117,17 +143,28 @@ async function readKeys(spec: IssuerSpec, read: (name: string) => Promise<KubeOb
   return typeof text === 'string' ? readJwks(text, source) : { kind: 'missing', source };
 }
 
+/** Index of QuorumNodes by the name of their Consortium; the controller adds it. */
+export const BY_CONSORTIUM = 'consortium';
+
+export function nodesOf(nodes: Pick<StoreReader, 'byIndex'>, consortium: string): QuorumNode[] {
+  return nodes.byIndex(BY_CONSORTIUM, consortium) as unknown as QuorumNode[];
+}
+
 function otherNodes(deps: GatherDeps, node: QuorumNode): OtherNode[] {
-  const all = deps.informers.of<KubeObject>(QUORUMNODES).list() as unknown as QuorumNode[];
-  return all
-    .filter((other) => other.spec.consortiumRef.name === node.spec.consortiumRef.name && other.metadata.uid !== node.metadata.uid)
+  return nodesOf(deps.informers.of<KubeObject>(QUORUMNODES), node.spec.consortiumRef.name)
+    .filter((other) => other.metadata.uid !== node.metadata.uid)
     .map((other) => {
-      const pod = deps.informers.of(PODS).get({ namespace: other.metadata.namespace!, name: podName(other.metadata.name) });
+      const pod = deps.informers
+        .of(PODS)
+        .get({ namespace: other.metadata.namespace!, name: podName(other.metadata.name) });
       return {
         name: other.metadata.name,
         namespace: other.metadata.namespace!,
         role: other.spec.role,
-        ready: isTrue(other.status?.conditions as Condition[] | undefined, 'Ready'),
+        serving:
+          pod !== undefined &&
+          podIsReady(pod) &&
+          isTrue(other.status?.conditions as Condition[] | undefined, 'Sealing'),
         restarting: pod !== undefined && (pod.metadata.deletionTimestamp !== undefined || !podIsReady(pod)),
       };
     });

@@ -26,7 +26,9 @@ export function isFresh(observation: Pick<NodeObservation, 'door' | 'consortium'
 }
 
 /** Other nodes that the member directory knows. */
-export function expectedPeers(observation: Pick<NodeObservation, 'directory' | 'identity'>): { publicKey: string; enode: string; name: string }[] {
+export function expectedPeers(
+  observation: Pick<NodeObservation, 'directory' | 'identity'>,
+): { publicKey: string; enode: string; name: string }[] {
   const { directory, identity } = observation;
   if (!directory) return [];
   return allNodes(directory).filter((node) => node.publicKey !== identity?.publicKey);

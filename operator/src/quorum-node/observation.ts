@@ -68,8 +68,8 @@ export interface OtherNode {
   readonly name: string;
   readonly namespace: string;
   readonly role: 'Validator' | 'Member';
-  /** Its Ready condition. */
-  readonly ready: boolean;
+  /** Its pod is Ready and it reported recent blocks. Not the Ready condition: that is False while it waits for its own turn. */
+  readonly serving: boolean;
   /** Its pod is being deleted, or is not Ready. A node without a pod yet is not restarting. */
   readonly restarting: boolean;
 }

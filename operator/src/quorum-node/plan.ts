@@ -1,9 +1,9 @@
-import { basename } from 'node:path';
 import { isIP } from 'node:net';
+import { basename } from 'node:path';
 import type { HsmSigner } from '../api/hsm-signer.ts';
 import { objectNames, ports } from '../names.ts';
-import { type PolicyPeer, peersOfHost, podsHere } from '../workload/network-policy.ts';
 import { selectorLabels } from '../workload/labels.ts';
+import { type PolicyPeer, peersOfHost, podsHere } from '../workload/network-policy.ts';
 import type { DoorPlan, DoorSigner, SignerDatabase } from './build/door-config.ts';
 import type { NodeAccess } from './build/network-policy.ts';
 import type { PodPlan, SignerVolumes } from './build/stateful-set.ts';
@@ -37,7 +37,9 @@ export function accessOf(observation: NodeObservation): NodeAccess {
       namespace: client.namespace,
       podLabels: client.podSelector?.matchLabels,
     })),
-    remoteCidrs: [...new Set((consortium?.spec.organizations ?? []).flatMap((organization) => organization.remote?.cidrs ?? []))],
+    remoteCidrs: [
+      ...new Set((consortium?.spec.organizations ?? []).flatMap((organization) => organization.remote?.cidrs ?? [])),
+    ],
     tessera: node.spec.tesseraRef?.name,
     database: signer && carriedSigner(observation) ? databaseAccess(signer) : undefined,
   };
@@ -93,7 +95,13 @@ function signerDatabase(signer: HsmSigner): SignerDatabase {
   }
   if (!provision) return { kind: 'embedded' };
   const host = `${objectNames.postgres(name)}.${namespace}.svc`;
-  return { kind: 'postgres', host, port: ports.postgres, database: signer.status?.database?.name ?? 'signer', user: 'signer' };
+  return {
+    kind: 'postgres',
+    host,
+    port: ports.postgres,
+    database: signer.status?.database?.name ?? 'signer',
+    user: 'signer',
+  };
 }
 
 /** SoftHSM keeps its token in files, which travel packed in a Secret; any other module talks to a device. */
@@ -131,7 +139,8 @@ function signerVolumesOf(observation: NodeObservation): SignerVolumes | undefine
   const { database, module, token } = signer.spec;
   const name = signer.metadata.name;
   const moduleImage = module.image ?? operator.defaultSofthsmImage;
-  if (!moduleImage) throw new Error(`HsmSigner ${name} names no module.image and the operator has no default (DEFAULT_SOFTHSM_IMAGE)`);
+  if (!moduleImage)
+    throw new Error(`HsmSigner ${name} names no module.image and the operator has no default (DEFAULT_SOFTHSM_IMAGE)`);
   const embedded = !database.provision && !database.postgres;
   return {
     moduleImage,

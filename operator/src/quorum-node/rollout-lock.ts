@@ -29,7 +29,8 @@ export class RolloutLock {
   /** Gives the lock back once the node is Ready with another pod than the one that was deleted. */
   release(consortium: string, node: string, readyPodUid: string | undefined): void {
     const holder = this.#holder(consortium);
-    if (holder?.node === node && readyPodUid !== undefined && readyPodUid !== holder.pod) this.#holders.delete(consortium);
+    if (holder?.node === node && readyPodUid !== undefined && readyPodUid !== holder.pod)
+      this.#holders.delete(consortium);
   }
 
   /** Forgets a node that no longer exists. */

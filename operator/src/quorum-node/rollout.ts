@@ -10,7 +10,12 @@ export interface RolloutInput {
   readonly role: 'Validator' | 'Member';
   /** Undefined: there is no pod, so nothing to restart. */
   readonly pod?:
-    | { readonly uid: string; readonly revision: 'current' | 'outdated' | 'unknown'; readonly ready: boolean; readonly terminating: boolean }
+    | {
+        readonly uid: string;
+        readonly revision: 'current' | 'outdated' | 'unknown';
+        readonly ready: boolean;
+        readonly terminating: boolean;
+      }
     | undefined;
   /** The node is in the chain's validator set; unknown while its door does not answer. */
   readonly inValidatorSet?: boolean | undefined;
@@ -21,7 +26,12 @@ export interface RolloutInput {
   /** Blocks each validator proposed in the last blocks (istanbul_status), lower-case addresses. */
   readonly proposals: Readonly<Record<string, number>>;
   /** Other nodes of the consortium that this operator runs. */
-  readonly others: readonly { readonly name: string; readonly role: 'Validator' | 'Member'; readonly ready: boolean; readonly restarting: boolean }[];
+  readonly others: readonly {
+    readonly name: string;
+    readonly role: 'Validator' | 'Member';
+    readonly serving: boolean;
+    readonly restarting: boolean;
+  }[];
   /** Another node that holds the consortium's roll-out lock. */
   readonly lockedBy?: string | undefined;
   readonly allowHalt: boolean;
@@ -73,11 +83,13 @@ function validatorRollout(input: RolloutInput, restart: (why: string) => Rollout
           `with ${input.validators.length} validators every restart halts the chain; allow it with annotation ${ALLOW_HALT_ANNOTATION}: "true" on this QuorumNode.`,
         );
   }
-  const down = input.others.find((other) => other.role === 'Validator' && (other.restarting || !other.ready));
-  if (down) return wait(`validator ${down.name} is not Ready.`);
+  const down = input.others.find((other) => other.role === 'Validator' && (other.restarting || !other.serving));
+  if (down) return wait(`validator ${down.name} does not serve.`);
   const silent = input.validators.filter((address) => !input.proposals[address]);
   if (silent.length > 0) {
-    return wait(`validators ${silent.join(', ')} have proposed no block lately; all of them must seal before one may stop.`);
+    return wait(
+      `validators ${silent.join(', ')} have proposed no block lately; all of them must seal before one may stop.`,
+    );
   }
   return restart(`all ${input.validators.length} validators seal`);
 }

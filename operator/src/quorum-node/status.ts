@@ -1,7 +1,6 @@
 import type { QuorumNodeStatus } from '../api/quorum-node.ts';
 import { enodeUrl } from '../consensus/node-key.ts';
-import { type NewCondition, observedGeneration, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
-import { isTrue } from '../kube/conditions.ts';
+import { isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
 import { podIsReady, podTrouble, runningImage } from '../workload/pod.ts';
 import { type Finding, headline } from './decide.ts';
@@ -20,7 +19,8 @@ const TRANSACTION_MANAGER_LOST = 112;
 export function verdict(observation: NodeObservation, findings: readonly Finding[], rollout: Rollout): Verdict {
   const first = headline(findings);
   if (first) {
-    const kept = observation.statefulSet && first.blocks !== 'start' ? ' The running node keeps its last configuration.' : '';
+    const kept =
+      observation.statefulSet && first.blocks !== 'start' ? ' The running node keeps its last configuration.' : '';
     const kind = first.kind === 'stalled' ? 'stalled' : 'progressing';
     return { kind, reason: first.reason, message: first.message + kept };
   }
@@ -33,7 +33,10 @@ const failing = (reason: Reason, message: string): Verdict => ({ kind: 'failing'
 function podVerdict({ node, pod }: NodeObservation): Verdict | undefined {
   if (!pod) return progressing(reasons.PodStarting, `Pod ${node.metadata.name}-0 is being made.`);
   if (pod.metadata.deletionTimestamp) {
-    return progressing(reasons.RolloutUnderway, `Pod ${pod.metadata.name} is stopping; the node gets up to three minutes to write what it holds.`);
+    return progressing(
+      reasons.RolloutUnderway,
+      `Pod ${pod.metadata.name} is stopping; the node gets up to three minutes to write what it holds.`,
+    );
   }
   const trouble = podTrouble(pod);
   if (trouble?.kind === 'unschedulable') {
@@ -45,7 +48,11 @@ function podVerdict({ node, pod }: NodeObservation): Verdict | undefined {
       `geth ended with code 112: its transaction manager ${node.spec.tesseraRef?.name ?? ''} did not answer; see that TesseraNode.`,
     );
   }
-  if (trouble) return failing(reasons.ContainerFailing, `Pod ${pod.metadata.name}, ${trouble.message}; see the logs of that container.`);
+  if (trouble)
+    return failing(
+      reasons.ContainerFailing,
+      `Pod ${pod.metadata.name}, ${trouble.message}; see the logs of that container.`,
+    );
   return undefined;
 }
 
@@ -57,7 +64,10 @@ function doorVerdict(observation: NodeObservation): Verdict | undefined {
     return progressing(reasons.DoorUnreachable, door?.error ?? 'The door was not asked yet.');
   }
   if (!status.reachable) {
-    return progressing(reasons.NodeUnreachable, `geth does not answer its door: ${status.upstreamError ?? 'no reason given'}.`);
+    return progressing(
+      reasons.NodeUnreachable,
+      `geth does not answer its door: ${status.upstreamError ?? 'no reason given'}.`,
+    );
   }
   const expected = expectedPeers(observation).length;
   if (expected > 0 && (status.peers ?? 0) === 0) {
@@ -75,16 +85,21 @@ function doorVerdict(observation: NodeObservation): Verdict | undefined {
   return undefined;
 }
 
-/** A node that serves and waits for its turn is Ready; that it is not up to date yet shows as Reconciling. */
+/** A node that waits for its turn still serves; Ready says that it is also what was asked for. */
 function rolloutVerdict(rollout: Rollout): Verdict | undefined {
-  if (rollout.kind === 'wait') return progressing(reasons.RolloutWaiting, `The pod runs the previous configuration and waits: ${rollout.message}`);
+  if (rollout.kind === 'wait')
+    return progressing(reasons.RolloutWaiting, `The pod runs the previous configuration and waits: ${rollout.message}`);
   if (rollout.kind === 'restart') return progressing(reasons.RolloutUnderway, `The pod is replaced: ${rollout.why}.`);
   return rollout.kind === 'underway' ? progressing(reasons.RolloutUnderway, 'The pod is being replaced.') : undefined;
 }
 
 function serving({ node, door }: NodeObservation): Verdict {
   const peers = door?.status?.peers ?? 0;
-  return { kind: 'ready', reason: reasons.Serving, message: `${node.spec.role} serves with ${peers} ${peers === 1 ? 'peer' : 'peers'}.` };
+  return {
+    kind: 'ready',
+    reason: reasons.Serving,
+    message: `${node.spec.role} serves with ${peers} ${peers === 1 ? 'peer' : 'peers'}.`,
+  };
 }
 
 /** The whole status of the node. */
@@ -98,11 +113,10 @@ export function status(observation: NodeObservation, result: Verdict, now: Date)
   for (const condition of domainConditions(observation)) {
     conditions = setCondition(conditions, { ...condition, observedGeneration: generation }, now);
   }
-  conditions = readyFrom(conditions, result, generation, now);
+  const readiness = readyFrom({ ...previous, conditions }, result, generation, now);
   const running = runningImage(pod, 'geth');
   return {
-    observedGeneration: observedGeneration(result, generation, previous?.observedGeneration),
-    conditions,
+    ...readiness,
     ...defined({
       // A key that is lost keeps its address here: that is how the loss is known.
       address: previous?.address ?? identity?.address,
@@ -110,7 +124,7 @@ export function status(observation: NodeObservation, result: Verdict, now: Date)
       enode: identity && address ? enodeUrl(identity.publicKey, address) : previous?.enode,
       peers: seen?.peers ?? previous?.peers,
       validator: seen?.isValidator ?? previous?.validator,
-      lastBlock: lastBlock(observation, isTrue(conditions, 'Ready')),
+      lastBlock: lastBlock(observation, result.kind === 'ready'),
       image: running.image ?? previous?.image,
       digest: running.digest ?? previous?.digest,
       clientVersion: seen?.clientVersion ?? previous?.clientVersion,
@@ -135,17 +149,22 @@ type Domain = Omit<NewCondition, 'observedGeneration'>;
 function domainConditions(observation: NodeObservation): Domain[] {
   const seen = observation.door?.status?.reachable ? observation.door.status : undefined;
   const conditions: Domain[] = [];
-  const known = (type: string) => (observation.node.status?.conditions ?? []).some((condition) => condition.type === type);
+  const known = (type: string) =>
+    (observation.node.status?.conditions ?? []).some((condition) => condition.type === type);
   const add = (type: string, holds: boolean | undefined, yes: [Reason, string], no: [Reason, string]) => {
     if (holds === undefined && !known(type)) return;
-    const [reason, message] = holds === undefined ? ([reasons.NotObserved, 'The node does not answer.'] as const) : holds ? yes : no;
+    const [reason, message] =
+      holds === undefined ? ([reasons.NotObserved, 'The node does not answer.'] as const) : holds ? yes : no;
     conditions.push({ type, status: holds === undefined ? 'Unknown' : holds ? 'True' : 'False', reason, message });
   };
   const expected = expectedPeers(observation).length;
   add(
     'PeersConnected',
     seen && (expected === 0 || (seen.peers ?? 0) > 0),
-    [reasons.Connected, expected === 0 ? 'No other node is known.' : `At least one of ${expected} other nodes is connected.`],
+    [
+      reasons.Connected,
+      expected === 0 ? 'No other node is known.' : `At least one of ${expected} other nodes is connected.`,
+    ],
     [reasons.NoPeers, `None of ${expected} other nodes is connected.`],
   );
   add(

@@ -29,5 +29,7 @@ export function manifest(options: ManifestOptions, body: Record<string, unknown>
 
 /** Values of a Secret's `data` or a ConfigMap's `binaryData`. */
 export function base64Values(texts: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text, 'utf8').toString('base64')]));
+  return Object.fromEntries(
+    Object.entries(texts).map(([key, text]) => [key, Buffer.from(text, 'utf8').toString('base64')]),
+  );
 }

@@ -16,7 +16,8 @@ export function podIsReady(pod: KubeObject): boolean {
  */
 export function podRevision(statefulSet: KubeObject, pod: KubeObject): 'current' | 'outdated' | 'unknown' {
   const { status } = statefulSet;
-  if (!status?.updateRevision || (status.observedGeneration ?? 0) < (statefulSet.metadata.generation ?? 0)) return 'unknown';
+  if (!status?.updateRevision || (status.observedGeneration ?? 0) < (statefulSet.metadata.generation ?? 0))
+    return 'unknown';
   return pod.metadata.labels?.['controller-revision-hash'] === status.updateRevision ? 'current' : 'outdated';
 }
 
@@ -49,12 +50,20 @@ const STARTING = new Set(['PodInitializing', 'ContainerCreating']);
 
 /** What keeps a pod from running: it fits no machine, an image cannot be had, a container ends again and again. */
 export function podTrouble(pod: KubeObject): PodTrouble | undefined {
-  const conditions = (pod.status?.conditions ?? []) as { type: string; status: string; reason?: string; message?: string }[];
+  const conditions = (pod.status?.conditions ?? []) as {
+    type: string;
+    status: string;
+    reason?: string;
+    message?: string;
+  }[];
   const scheduled = conditions.find((condition) => condition.type === 'PodScheduled');
   if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
     return { kind: 'unschedulable', message: scheduled.message ?? 'no machine can take it' };
   }
-  const statuses: ContainerStatus[] = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const statuses: ContainerStatus[] = [
+    ...(pod.status?.initContainerStatuses ?? []),
+    ...(pod.status?.containerStatuses ?? []),
+  ];
   for (const status of statuses) {
     const waiting = status.state?.waiting;
     if (!waiting?.reason || STARTING.has(waiting.reason)) continue;

@@ -20,7 +20,13 @@ export const doorPaths = {
 } as const;
 
 export type SignerDatabase =
-  | { readonly kind: 'postgres'; readonly host: string; readonly port: number; readonly database: string; readonly user: string }
+  | {
+      readonly kind: 'postgres';
+      readonly host: string;
+      readonly port: number;
+      readonly database: string;
+      readonly user: string;
+    }
   | { readonly kind: 'embedded' };
 
 /** What the door needs to know to sign. */
@@ -39,7 +45,11 @@ export interface DoorSigner {
 
 export interface DoorPlan {
   readonly chain: { readonly chainId: number; readonly genesisSha256: string; readonly configHash: string };
-  readonly issuers: readonly { readonly issuer: string; readonly audience: string; readonly jwks: { readonly keys: readonly unknown[] } }[];
+  readonly issuers: readonly {
+    readonly issuer: string;
+    readonly audience: string;
+    readonly jwks: { readonly keys: readonly unknown[] };
+  }[];
   readonly cors: readonly string[];
   readonly limits: {
     readonly requestsPerSecond: number;

@@ -2,14 +2,24 @@ import type { KubeObject } from '../../kube/types.ts';
 import { labels, ports } from '../../names.ts';
 import { selectorLabels } from '../../workload/labels.ts';
 import { manifest } from '../../workload/manifest.ts';
-import { addressRange, consortiumPods, type PolicyPeer, podsHere, podsIn, policySpec } from '../../workload/network-policy.ts';
+import {
+  addressRange,
+  consortiumPods,
+  type PolicyPeer,
+  podsHere,
+  podsIn,
+  policySpec,
+} from '../../workload/network-policy.ts';
 import { frameLabels, frameSelector, type NodeFrame } from '../frame.ts';
 
 export interface NodeAccess {
   /** Where the operator runs. */
   readonly operatorNamespace: string;
   /** `spec.rpc.clients`. */
-  readonly rpcClients: readonly { readonly namespace: string; readonly podLabels?: Readonly<Record<string, string>> | undefined }[];
+  readonly rpcClients: readonly {
+    readonly namespace: string;
+    readonly podLabels?: Readonly<Record<string, string>> | undefined;
+  }[];
   /** Address ranges of the consortium's members outside this cluster. */
   readonly remoteCidrs: readonly string[];
   /** Name of the node's TesseraNode. */
@@ -47,7 +57,12 @@ export function nodeNetworkPolicy(frame: NodeFrame, access: NodeAccess): KubeObj
           { port: ports.peer, peers },
           { port: ports.door, peers: [ownNodes] },
           ...(access.tessera
-            ? [{ port: ports.tesseraQ2T, peers: [podsHere(selectorLabels({ instance: access.tessera, component: 'tessera' }))] }]
+            ? [
+                {
+                  port: ports.tesseraQ2T,
+                  peers: [podsHere(selectorLabels({ instance: access.tessera, component: 'tessera' }))],
+                },
+              ]
             : []),
           ...(access.database ? [{ port: access.database.port, peers: access.database.peers }] : []),
         ],

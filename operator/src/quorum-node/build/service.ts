@@ -6,7 +6,14 @@ import { frameLabels, frameSelector, type NodeFrame } from '../frame.ts';
 /** Service `<node>`: the door for applications and the ops port for monitoring. Ready pods only. */
 export function doorService(frame: NodeFrame): KubeObject {
   return manifest(
-    { apiVersion: 'v1', kind: 'Service', name: frame.name, namespace: frame.namespace, labels: frameLabels(frame), owner: frame.owner },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      name: frame.name,
+      namespace: frame.namespace,
+      labels: frameLabels(frame),
+      owner: frame.owner,
+    },
     {
       spec: {
         type: 'ClusterIP',

@@ -6,7 +6,7 @@ import { containerSecurityContext, podDefaults, SECRET_MODE } from '../../worklo
 import { sidecarContainer, type VolumeMount } from '../../workload/sidecar.ts';
 import { frameLabels, frameSelector, type NodeFrame } from '../frame.ts';
 import { doorPaths } from './door-config.ts';
-import { gethContainer, genesisInit } from './geth-containers.ts';
+import { genesisInit, gethContainer } from './geth-containers.ts';
 
 /** What the pod needs of the signer beyond the door's configuration. */
 export interface SignerVolumes {
