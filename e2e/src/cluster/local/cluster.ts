@@ -74,12 +74,19 @@ export async function localDown(name: string, log: Log): Promise<void> {
   );
 }
 
-/** Imports docker-archive or OCI archives into the cluster's containerd. */
-export async function localLoadImages(state: ClusterState, files: readonly string[]): Promise<void> {
-  const ctr = ['ctr', '--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', 'images', 'import'];
-  const [command, ...rest] = inside(state.anchor);
-  for (const file of files) {
-    await run(command!, [...rest, ...ctr, file], { env: ENVIRONMENT, timeoutMs: 300_000 });
+/** Imports docker-archive tarballs into the cluster's containerd, except those whose name it has. */
+export async function localLoadImages(
+  state: ClusterState,
+  archives: readonly { name: string; file: string }[],
+): Promise<void> {
+  const images = async (...args: string[]) => {
+    const ctr = ['ctr', '--address', CONTAINERD_SOCKET, '--namespace', 'k8s.io', 'images', ...args];
+    const [command, ...rest] = [...inside(state.anchor), ...ctr];
+    return (await run(command!, rest, { env: ENVIRONMENT, timeoutMs: 300_000 })).stdout;
+  };
+  const present = new Set((await images('list', '--quiet')).split('\n'));
+  for (const { name, file } of archives) {
+    if (!present.has(name)) await images('import', file);
   }
 }
 
