@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Cluster } from '../cluster/provider.ts';
+import { ensureSystemPrograms } from '../cluster/system-programs.ts';
 import { type BuiltImage, buildImages, type ImageTarget } from '../images/build.ts';
 import type { Output } from './output.ts';
 
@@ -43,6 +44,8 @@ export async function loadNetworkImages(cluster: Cluster, parts: Parts, output: 
     'fixture-softhsm',
     'fixture-client',
   ];
+  // A cluster of our own means no Docker here: podman builds, on base images made by mmdebstrap.
+  if (cluster.kind === 'local') await ensureSystemPrograms(['podman', 'mmdebstrap'], output.line);
   const built = await buildImages({ targets, goquorumBinary: parts.goquorumBinary, log: output.line });
   await cluster.loadImages(built.map(({ image, file }) => ({ name: image, file })));
   output.line(`${built.length} images are in the cluster`);
