@@ -115,6 +115,11 @@ export class Informer<T extends KubeObject = KubeObject> implements InformerView
     this.store.addIndexer(name, indexer);
   }
 
+  /** Empties the metrics of an informer that is no longer used. */
+  forget(): void {
+    this.#count(-this.store.size);
+  }
+
   #replace(objects: T[]): void {
     const gone = new Set(this.store.keys());
     for (const object of objects) {
