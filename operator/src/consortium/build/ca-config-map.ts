@@ -1,0 +1,27 @@
+import type { KubeObject } from '../../kube/types.ts';
+import { objectNames } from '../../names.ts';
+import { certificatesOf } from '../../pki/inspect.ts';
+import { manifest } from '../../workload/manifest.ts';
+import { organizationLabels, type Place } from './labels.ts';
+
+/** ConfigMaps with key `ca.crt`: the organization's own authority, the bundle of all members' ones, and the operator's. */
+export const caConfigMaps = [objectNames.organizationCa, objectNames.membersCa, objectNames.operatorCa] as const;
+
+/** A ConfigMap of trusted authorities; certificates only, which are public. */
+export function caConfigMap(place: Place, name: (typeof caConfigMaps)[number], pem: string): KubeObject {
+  return manifest(
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name,
+      namespace: place.namespace,
+      labels: organizationLabels(place.consortium, place.organization),
+    },
+    { data: { 'ca.crt': pem } },
+  );
+}
+
+/** One bundle of several PEM texts: each certificate once, in the order given. */
+export function bundle(pems: readonly string[]): string {
+  return [...new Set(pems.flatMap(certificatesOf))].join('');
+}
