@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Manifest } from './api-client.ts';
+import { CHART, findHelm, helm, REQUIRED, render, renderText, set } from './helm.ts';
+
+const golden = join(import.meta.dirname, 'golden');
+const full = ['--values', join(golden, 'full-values.yaml')];
+
+/** Everything but the CRDs, which tests of the schemas cover, and the chart's version, which each release changes. */
+function withoutCrds(text: string): string {
+  return text
+    .split(/^---\n/m)
+    .filter((document) => !document.includes('kind: CustomResourceDefinition'))
+    .join('---\n');
+}
+
+const named = (manifests: Manifest[], kind: string, name = 'quorum-operator') =>
+  manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+
+describe.skipIf(findHelm() === undefined)('chart, with helm', () => {
+  test('lint finds nothing', async () => {
+    const result = await helm(['lint', CHART, '--strict', ...set(REQUIRED)]);
+    expect(result.stdout).toContain('0 chart(s) failed');
+    expect(result.stdout).not.toMatch(/\[(WARNING|ERROR)\]/);
+  });
+
+  test('default values render what they did', async () => {
+    await expect(withoutCrds(await renderText())).toMatchFileSnapshot(join(golden, 'default.yaml'));
+  });
+
+  test('full values render what they did', async () => {
+    const text = withoutCrds(await renderText({ args: full }));
+    await expect(text).toMatchFileSnapshot(join(golden, 'full.yaml'));
+  });
+
+  test('CRDs are templates that stay when the chart goes', async () => {
+    const crds = (await render()).filter((manifest) => manifest.kind === 'CustomResourceDefinition');
+    expect(crds.map((crd) => crd.spec.names.kind).sort()).toEqual([
+      'Consortium',
+      'HsmSigner',
+      'QuorumNode',
+      'TesseraNode',
+    ]);
+    for (const crd of crds) expect(crd.metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+  });
+
+  test('CRDs can be left out, and can go with the chart', async () => {
+    const none = await render({ args: ['--set', 'crds.enabled=false'] });
+    expect(named(none, 'CustomResourceDefinition', 'consortiums.quorum-operator.io')).toBeUndefined();
+    const loose = named(await render({ args: full }), 'CustomResourceDefinition', 'consortiums.quorum-operator.io');
+    expect(loose.metadata.annotations).toBeUndefined();
+  });
+
+  test.each([
+    ['a misspelled value', ['--set', 'image.operator=x'], /image' not allowed|image is not allowed/],
+    ['a nested one', ['--set', 'crds.keeep=true'], /keeep/],
+    ['a level that does not exist', ['--set', 'logLevel=loud'], /logLevel/],
+    ['a number as text', ['--set-string', 'replicas=two'], /replicas/],
+    ['an image that is none', ['--set', 'images.quorum=Not An Image'], /quorum/],
+    ['a group that would break out of the policy', ['--set', 'breakGlass.group=a" || true || "'], /group/],
+    ['no port of the API server', ['--set-json', 'networkPolicy.apiServer.ports=[]'], /ports/],
+  ])('values are refused: %s', async (_, args, message) => {
+    const result = await helm(['template', 'quorum-operator', CHART, ...set(REQUIRED), ...args]);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toMatch(message);
+  });
+
+  test.each(['operator', 'sidecar'])('a missing images.%s is asked for by name', async (image) => {
+    const { [`images.${image}` as keyof typeof REQUIRED]: _, ...others } = REQUIRED;
+    const result = await helm(['template', 'quorum-operator', CHART, ...set(others as Record<string, string>)]);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toContain(`images.${image} must be set`);
+  });
+
+  test('no right to Secrets outside of the namespaces that bind the role of organizations', async () => {
+    const manifests = await render();
+    const cluster = named(manifests, 'ClusterRole');
+    const resources = cluster.rules.flatMap((rule: Manifest) => rule.resources);
+    expect(resources).not.toContain('secrets');
+    expect(resources).not.toContain('*');
+    for (const { kind, metadata, rules } of manifests.filter(({ rules }) => rules)) {
+      for (const rule of rules) {
+        const words = [...rule.apiGroups, ...rule.resources, ...rule.verbs];
+        expect(words, `${kind} ${metadata.name}`).not.toContain('*');
+      }
+    }
+    const bindings = manifests.filter(({ kind }) => kind === 'ClusterRoleBinding');
+    expect(bindings.map(({ roleRef }) => roleRef.name)).toEqual(['quorum-operator']);
+  });
+
+  test('every rule of a role says why', async () => {
+    const text = await renderText();
+    const rules = [...text.matchAll(/^(.*)\n {2}- apiGroups: .*\n {4}resources: (.*)$/gm)];
+    expect(rules.length).toBeGreaterThan(20);
+    expect(rules.filter(([, before]) => !/^ {2}# /.test(before!)).map(([, , resources]) => resources)).toEqual([]);
+  });
+
+  test('a budget only where a drain can still go on', async () => {
+    expect(named(await render(), 'PodDisruptionBudget')).toBeUndefined();
+    expect(named(await render({ args: full }), 'PodDisruptionBudget').spec.maxUnavailable).toBe(1);
+  });
+});
