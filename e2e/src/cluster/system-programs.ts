@@ -15,7 +15,6 @@ const PACKAGES = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
-  prlimit: 'util-linux',
   setsid: 'util-linux',
   mount: 'mount',
   hostname: 'hostname',

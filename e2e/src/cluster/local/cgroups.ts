@@ -35,6 +35,7 @@ function folders(layout: Hierarchies, name: string): string[] {
 
 /** Makes the cluster's cgroup in every hierarchy; the kubelet puts all pods below it. */
 export async function makeCgroups(layout: Hierarchies, name: string): Promise<void> {
+  if (layout.version === 2) await enableControllers();
   for (const folder of folders(layout, name)) {
     await mkdir(folder, { recursive: true });
     if (layout.version === 2) continue;
@@ -43,6 +44,17 @@ export async function makeCgroups(layout: Hierarchies, name: string): Promise<vo
       const all = await readFile(join(folder, '..', file), 'utf8').catch(() => undefined);
       if (all !== undefined) await writeFile(join(folder, file), all);
     }
+  }
+}
+
+/** A child of the unified hierarchy has the controllers that its parent hands down; most systems hand down all of them. */
+async function enableControllers(): Promise<void> {
+  const words = async (file: string) => (await readFile(join(ROOT, file), 'utf8')).trim().split(' ');
+  const enabled = await words('cgroup.subtree_control');
+  for (const controller of await words('cgroup.controllers')) {
+    if (enabled.includes(controller)) continue;
+    // One that cannot be handed down may not be needed; the kubelet says which it misses.
+    await writeFile(join(ROOT, 'cgroup.subtree_control'), `+${controller}`).catch(() => {});
   }
 }
 

@@ -7,7 +7,6 @@ import { type Layout, NETWORK, REGION, ZONE } from './layout.ts';
 export interface Programs {
   etcd: string;
   containerd: string;
-  prlimit: string;
   'kube-apiserver': string;
   'kube-controller-manager': string;
   'kube-scheduler': string;
@@ -16,7 +15,7 @@ export interface Programs {
 }
 
 export type Component =
-  | Exclude<keyof Programs, 'prlimit'>
+  | keyof Programs
   /** Our own two programs, run by Node. */
   | 'forwarder'
   | 'volume-provisioner';
@@ -43,13 +42,11 @@ export function command(component: Component, paths: Layout, programs: Programs)
         '--quota-backend-bytes=1073741824',
       ];
     case 'containerd':
-      // Containers inherit the core limit. It is raised, so that a container without cores is the product's doing.
+      // Containers inherit the core limit. It is raised as far as the machine lets us, so that a container without core
+      // dumps is the product's doing.
       return [
-        programs.prlimit,
-        '--core=unlimited',
-        programs.containerd,
-        '--config',
-        join(paths.config, 'containerd.toml'),
+        ...['sh', '-c', 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', 'sh'],
+        ...[programs.containerd, '--config', join(paths.config, 'containerd.toml')],
       ];
     case 'kube-apiserver':
       return [programs['kube-apiserver'], ...apiServerArguments(paths)];

@@ -33,7 +33,7 @@ export async function clusterPrograms(log: Log) {
       'ip',
       'nsenter',
       'unshare',
-      'prlimit',
+      'setsid',
       'mount',
       'hostname',
     ],
