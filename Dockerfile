@@ -62,7 +62,8 @@ ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]
 
 # Debian and glibc, because vendors' PKCS#11 modules are built for them; libssl3 and libstdc++6 are what they link to.
 FROM node-runtime AS signer-sidecar-runtime
-RUN apt-get update && apt-get install -y --no-install-recommends libssl3 libstdc++6 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends libssl3 libstdc++6 && apt-get clean \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 
 FROM signer-sidecar-runtime AS signer-sidecar
 LABEL org.opencontainers.image.title="quorum-operator signer-sidecar" \
@@ -94,7 +95,8 @@ ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]
 
 FROM ${DEBIAN_IMAGE} AS fixture-softhsm
 LABEL org.opencontainers.image.title="SoftHSM's PKCS#11 module (tests and development only)"
-RUN apt-get update && apt-get install -y --no-install-recommends libsofthsm2 && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends libsofthsm2 && apt-get clean \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
     && test -f /usr/lib/softhsm/libsofthsm2.so
 USER 10003:10003
 ENTRYPOINT ["/bin/cp"]
@@ -104,7 +106,7 @@ FROM ${DEBIAN_IMAGE} AS fixture-postgres
 LABEL org.opencontainers.image.title="The distribution's PostgreSQL server (tests and development only)"
 RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
     && apt-get update && apt-get install -y --no-install-recommends postgresql-15 \
-    && rm -rf /var/lib/apt/lists/* /usr/lib/*/libLLVM-* /usr/lib/*/libz3.so* \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/lib/*/libLLVM-* /usr/lib/*/libz3.so* \
          /usr/lib/postgresql/15/lib/bitcode /usr/lib/postgresql/15/lib/llvmjit* /usr/share/postgresql/15/man \
     && groupadd --gid 10004 database && useradd --uid 10004 --gid 10004 --home-dir /nonexistent --no-create-home database
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

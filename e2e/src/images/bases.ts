@@ -5,7 +5,9 @@ import path from 'node:path';
 import { type Engine, run, succeeds } from './engine.ts';
 
 const SUITE = 'bookworm';
-const PACKAGES: string[] = [];
+/** The layout is merged already; this stands in for `usrmerge`, which brings all of Perl. */
+const PACKAGES = ['usr-is-merged'];
+const PURGED = ['usrmerge', 'perl', 'perl-modules-5.36', 'libperl5.36', 'libgdbm-compat4', 'libgdbm6'];
 /** What nobody reads in a container; the same that Debian's own slim images leave out. */
 const EXCLUDED = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/info/*', '/usr/share/locale/*'];
 const REPOSITORY = 'quorum-operator.local';
@@ -25,9 +27,10 @@ export interface Bases {
  */
 export async function prepareBases(engine: Engine, cache: string, log: (line: string) => void): Promise<Bases> {
   if (engine.name === 'docker') return { args: {}, volumes: [], fingerprint: 'dockerfile' };
-  const debianHash = hash([SUITE, process.arch, ...PACKAGES, ...EXCLUDED]);
+  const debianHash = hash(['apt', SUITE, process.arch, ...PACKAGES, ...PURGED, ...EXCLUDED]);
   const debian = `${REPOSITORY}/base-debian:${debianHash}`;
-  if (!(await engine.exists(debian))) await makeDebian(engine, debian, path.join(cache, `rootfs-${debianHash}.tar`), log);
+  if (!(await engine.exists(debian)))
+    await makeDebian(engine, debian, path.join(cache, `rootfs-${debianHash}.tar`), log);
 
   const { version, binary } = await nodePackage();
   const nodeHash = hash([debianHash, version]);
@@ -54,13 +57,16 @@ export async function prepareBases(engine: Engine, cache: string, log: (line: st
 async function makeDebian(engine: Engine, image: string, rootfs: string, log: (line: string) => void): Promise<void> {
   if (!(await exists(rootfs))) {
     if (!(await succeeds('mmdebstrap', ['--version']))) {
-      throw new Error('images: mmdebstrap is missing, which makes the Debian base for podman; apt-get install mmdebstrap');
+      throw new Error(
+        'images: mmdebstrap is missing, which makes the Debian base for podman; apt-get install mmdebstrap',
+      );
     }
     log(`images: Debian ${SUITE} base by mmdebstrap (about a minute, once)`);
     await mkdir(path.dirname(rootfs), { recursive: true });
     const exclude = EXCLUDED.map((pattern) => `--dpkgopt=path-exclude=${pattern}`);
-    const include = PACKAGES.length > 0 ? [`--include=${PACKAGES.join(',')}`] : [];
-    await run('mmdebstrap', ['--quiet', '--variant=minbase', ...include, ...exclude, SUITE, `${rootfs}.part.tar`]);
+    const include = `--include=${PACKAGES.join(',')}`;
+    const purge = `--customize-hook=chroot "$1" apt-get purge --yes --quiet ${PURGED.join(' ')}`;
+    await run('mmdebstrap', ['--quiet', '--variant=apt', include, purge, ...exclude, SUITE, `${rootfs}.part.tar`]);
     await rename(`${rootfs}.part.tar`, rootfs);
   }
   await engine.importRootfs(rootfs, image);

@@ -145,9 +145,11 @@ async function fillContext(context: string, targets: ImageTarget[], goquorumBina
   await mkdir(path.join(context, 'dist'));
   if (programs.length > 0) {
     const script = path.join(ROOT, 'scripts/bundle.mjs');
-    const output = await run(process.execPath, [script, '--out', path.join(context, 'dist'), ...programs]).catch((e) => {
-      throw new Error(`images: ${(e as Error).message}`);
-    });
+    const output = await run(process.execPath, [script, '--out', path.join(context, 'dist'), ...programs]).catch(
+      (e) => {
+        throw new Error(`images: ${(e as Error).message}`);
+      },
+    );
     const { native } = JSON.parse(output.split('\n').at(-1) ?? '{}') as { native: string[] };
     for (const file of native) {
       const reason = await unfitNative(path.join(context, 'dist', file));
