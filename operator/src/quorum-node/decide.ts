@@ -1,7 +1,8 @@
 import { allNodes } from '../consortium/directory.ts';
 import { isTrue } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
-import { isDeclaredValidator, type NodeObservation, namespaceOf, organizationOf } from './observation.ts';
+import { membershipFinding } from '../workload/membership.ts';
+import { isDeclaredValidator, type NodeObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
 
 /**
@@ -32,53 +33,11 @@ const stalled = (reason: Reason, message: string, blocks: Finding['blocks'] = 'c
   blocks,
 });
 
-export const consortiumExists: Policy = ({ node, consortium }) =>
-  consortium
-    ? undefined
-    : waiting(
-        reasons.ConsortiumNotFound,
-        `Consortium ${node.spec.consortiumRef.name} does not exist; create it, or correct spec.consortiumRef.name.`,
-        'children',
-      );
-
-export const organizationListed: Policy = (observation) => {
-  const { node, consortium } = observation;
-  if (!consortium || organizationOf(observation)) return undefined;
-  const listed = consortium.spec.organizations.map((organization) => organization.name).join(', ');
-  return stalled(
-    reasons.OrganizationUnknown,
-    `spec.organization is ${node.spec.organization}, but Consortium ${consortium.metadata.name} lists ${listed}.`,
-  );
+/** Consortium, organization, namespace and environment fit together. */
+export const membershipHolds: Policy = ({ node, consortium }) => {
+  const finding = membershipFinding(node, consortium);
+  return finding && { ...finding, blocks: 'children' };
 };
-
-export const organizationHosted: Policy = (observation) => {
-  const organization = organizationOf(observation);
-  if (!organization || organization.hosted) return undefined;
-  return stalled(
-    reasons.OrganizationNotHosted,
-    `Consortium ${observation.node.spec.consortiumRef.name} says that organization ${organization.name} runs elsewhere (hosted: false), so it cannot have nodes in this cluster.`,
-  );
-};
-
-export const namespaceMatches: Policy = (observation) => {
-  const { node, consortium } = observation;
-  const organization = organizationOf(observation);
-  if (!consortium || !organization?.hosted) return undefined;
-  const expected = namespaceOf(consortium, organization);
-  if (expected === node.metadata.namespace) return undefined;
-  return stalled(
-    reasons.NamespaceMismatch,
-    `The node is in namespace ${node.metadata.namespace}, but organization ${organization.name} has namespace ${expected}; create the node there.`,
-  );
-};
-
-export const environmentMatches: Policy = ({ node, consortium }) =>
-  consortium && consortium.spec.environment !== node.spec.environment
-    ? stalled(
-        reasons.EnvironmentMismatch,
-        `spec.environment is ${node.spec.environment}, but Consortium ${consortium.metadata.name} has ${consortium.spec.environment}; they must be equal.`,
-      )
-    : undefined;
 
 export const imageKnown: Policy = (observation) =>
   gethImage(observation)
@@ -215,11 +174,7 @@ export const issuersKnown: Policy = ({ consortium, issuers }) => {
 
 /** In the order in which a person would want to know. */
 const policies: readonly Policy[] = [
-  consortiumExists,
-  organizationListed,
-  organizationHosted,
-  namespaceMatches,
-  environmentMatches,
+  membershipHolds,
   imageKnown,
   authoritiesExist,
   keyNotLost,

@@ -1,5 +1,5 @@
 import type { NodeStatus } from '../../../signer-sidecar/src/ops/types.ts';
-import type { Consortium, ConsortiumSpec } from '../api/consortium.ts';
+import type { Consortium } from '../api/consortium.ts';
 import type { HsmSigner } from '../api/hsm-signer.ts';
 import type { QuorumNode } from '../api/quorum-node.ts';
 import type { TesseraNode } from '../api/tessera-node.ts';
@@ -72,18 +72,6 @@ export interface OtherNode {
   readonly serving: boolean;
   /** Its pod is being deleted, or is not Ready. A node without a pod yet is not restarting. */
   readonly restarting: boolean;
-}
-
-type Organization = ConsortiumSpec['organizations'][number];
-
-/** The organization of the node in its Consortium. */
-export function organizationOf(observation: Pick<NodeObservation, 'node' | 'consortium'>): Organization | undefined {
-  return observation.consortium?.spec.organizations.find((entry) => entry.name === observation.node.spec.organization);
-}
-
-/** Namespace of an organization that is hosted in this cluster. */
-export function namespaceOf(consortium: Consortium, organization: Organization): string {
-  return organization.namespace ?? `${consortium.metadata.name}-${organization.name}`;
 }
 
 /** The node is one of the declared validators, so the Consortium makes its key. */

@@ -14,6 +14,7 @@ import { secondsUntil } from '../pki/inspect.ts';
 import { removeOldConfigurations } from '../workload/config-garbage.ts';
 import { shortHash } from '../workload/hash.ts';
 import { podIsReady, podName } from '../workload/pod.ts';
+import { RolloutLock } from '../workload/rollout-lock.ts';
 import { DOOR_CONFIG_LABEL } from './build/door-config.ts';
 import { applyGround, applyPeers, applyWorkload, createNodeKey, ensureCertificates } from './children.ts';
 import { decide, type Finding } from './decide.ts';
@@ -24,7 +25,6 @@ import type { DoorReading, NodeObservation } from './observation.ts';
 import { PeerReminder } from './peer-reminder.ts';
 import { reasons } from './reasons.ts';
 import { type Rollout, rollout, rolloutInput } from './rollout.ts';
-import { RolloutLock } from './rollout-lock.ts';
 import { status, verdict } from './status.ts';
 
 /** Seconds until a node is looked at again although nothing was told about it. */

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../kube/types.ts';
-import { labels, objectNames, ports, uids } from '../../names.ts';
+import { objectNames, ports, uids } from '../../names.ts';
+import { apart } from '../../workload/affinity.ts';
 import { manifest } from '../../workload/manifest.ts';
 import { containerResources, type ResourceRequirements } from '../../workload/resources.ts';
 import { containerSecurityContext, podDefaults, SECRET_MODE } from '../../workload/security.ts';
@@ -63,7 +64,7 @@ export function nodeStatefulSet(frame: NodeFrame, plan: PodPlan): KubeObject {
         replicas: 1,
         serviceName: frame.name,
         podManagementPolicy: 'Parallel',
-        revisionHistoryLimit: 2,
+        revisionHistoryLimit: 1,
         updateStrategy: { type: 'OnDelete' },
         persistentVolumeClaimRetentionPolicy: { whenDeleted: plan.deletionPolicy, whenScaled: 'Retain' },
         selector: { matchLabels: frameSelector(frame) },
@@ -86,7 +87,7 @@ function podSpec(frame: NodeFrame, plan: PodPlan): Record<string, unknown> {
   return {
     ...podDefaults(uids.geth),
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(frame.environment === 'Production' ? { affinity: apart(frame) } : {}),
+    ...(frame.environment === 'Production' ? { affinity: apart(frame.consortium) } : {}),
     // The door comes up while the genesis is written; it waits for geth by itself.
     initContainers: [...(plan.signer ? [moduleInit(frame, plan.signer)] : []), door(frame, plan), genesisInit(geth)],
     containers: [gethContainer(geth)],
@@ -183,25 +184,6 @@ function dataClaim(plan: PodPlan): Record<string, unknown> {
       accessModes: ['ReadWriteOnce'],
       ...(plan.storage.storageClassName ? { storageClassName: plan.storage.storageClassName } : {}),
       resources: { requests: { storage: plan.storage.size } },
-    },
-  };
-}
-
-/** No two pods of the consortium on one machine: neither two nodes, nor a node and a transaction manager or database. */
-function apart(frame: NodeFrame): Record<string, unknown> {
-  const consortium = { matchLabels: { [labels.consortium]: frame.consortium } };
-  return {
-    podAntiAffinity: {
-      requiredDuringSchedulingIgnoredDuringExecution: [
-        {
-          topologyKey: 'kubernetes.io/hostname',
-          namespaceSelector: consortium,
-          labelSelector: {
-            ...consortium,
-            matchExpressions: [{ key: labels.component, operator: 'In', values: ['node', 'tessera', 'postgres'] }],
-          },
-        },
-      ],
     },
   };
 }
