@@ -24,11 +24,23 @@ import { gather, gatherClaims } from './gather.ts';
 import { memberDirectory } from './members.ts';
 import type { Observation } from './observation.ts';
 import { perform } from './perform.ts';
-import { reasons } from './reasons.ts';
+import { type Reason, reasons } from './reasons.ts';
 import { statusOf, verdictOf } from './status.ts';
 
 /** Keys, then genesis, then what is left: more rounds mean that somebody undoes what is done, and the next reconcile goes on. */
 const MAX_ROUNDS = 4;
+
+/** What ends these may come without our label (a Secret from a backup, a ConfigMap of somebody else's), so no watch tells of it. */
+const UNWATCHED: ReadonlySet<Reason> = new Set([
+  reasons.KeyLost,
+  reasons.KeyMismatch,
+  reasons.KeyInvalid,
+  reasons.KeyRequired,
+  reasons.AuthorityInvalid,
+  reasons.GenesisConflict,
+  reasons.GenesisSourceNotFound,
+]);
+const RECHECK_SECONDS = 30;
 
 /** Prepares each organization's namespace, keys, authorities, genesis and the member directory. */
 export function consortiumController(deps: ControllerDeps): Controller {
@@ -132,11 +144,11 @@ async function report(deps: ControllerDeps, observation: Observation, decision: 
   const verdict = verdictOf(observation, decision);
   const before = getCondition(consortium.status?.conditions as Condition[] | undefined, 'Stalled');
   await deps.status.write(CONSORTIUMS, consortium, statusOf(observation, decision));
-  if (verdict.kind === 'stalled') {
-    if (before?.reason !== verdict.reason || before.message !== verdict.message) {
-      deps.events.event(consortium, { type: 'Warning', reason: verdict.reason, message: verdict.message });
-    }
-    return verdict;
+  if (verdict.kind === 'stalled' && (before?.reason !== verdict.reason || before.message !== verdict.message)) {
+    deps.events.event(consortium, { type: 'Warning', reason: verdict.reason, message: verdict.message });
   }
+  if (decision.findings.some((finding) => UNWATCHED.has(finding.reason)))
+    return { kind: 'requeue', afterSeconds: RECHECK_SECONDS };
+  if (verdict.kind === 'stalled') return verdict;
   return { kind: 'requeue', afterSeconds: secondsUntil(observation.operatorAuthority.renewAt, observation.now) };
 }
