@@ -113,7 +113,11 @@ export const batchTooLarge = (count: number, limit: number) =>
   new RpcError(
     codes.invalidRequest,
     `batch too large: ${count} requests, the limit is ${limit}`,
-    { reason: 'batch_too_large', limit, action: 'Send smaller batches, or raise spec.rpc.limits.maxBatch of the node.' },
+    {
+      reason: 'batch_too_large',
+      limit,
+      action: 'Send smaller batches, or raise spec.rpc.limits.maxBatch of the node.',
+    },
     { httpStatus: 413 },
   );
 
@@ -183,7 +187,11 @@ export const draining = () =>
   new RpcError(
     codes.limit,
     'this door is shutting down',
-    { reason: 'draining', retryable: true, action: 'Retry; the Service leads to another door or to this one restarted.' },
+    {
+      reason: 'draining',
+      retryable: true,
+      action: 'Retry; the Service leads to another door or to this one restarted.',
+    },
     { httpStatus: 503 },
   );
 
@@ -204,7 +212,7 @@ export const upstreamUnavailable = (cause: unknown) =>
 export const databaseUnavailable = (cause: unknown) =>
   new RpcError(
     codes.internal,
-    "the signer's database does not answer; nothing was signed",
+    "the signer's database does not answer; nothing was sent and no nonce was used",
     {
       reason: 'database_unavailable',
       retryable: true,

@@ -35,7 +35,8 @@ function valid(certificate: X509Certificate, now: number): boolean {
 
 function vouchedBy(leaf: X509Certificate, authorities: X509Certificate[], now: number): boolean {
   return authorities.some(
-    (authority) => authority.ca && valid(authority, now) && leaf.checkIssued(authority) && leaf.verify(authority.publicKey),
+    (authority) =>
+      authority.ca && valid(authority, now) && leaf.checkIssued(authority) && leaf.verify(authority.publicKey),
   );
 }
 
@@ -54,16 +55,27 @@ export function identifyCertificate(
 ): CertificateIdentity | RpcError {
   const leaf = new X509Certificate(raw);
   if (!valid(leaf, now)) return badCertificate('it is not valid at this time');
-  const uris = (leaf.subjectAltName ?? '').split(', ').flatMap((name) => (name.startsWith('URI:') ? [name.slice(4)] : []));
+  const uris = (leaf.subjectAltName ?? '')
+    .split(', ')
+    .flatMap((name) => (name.startsWith('URI:') ? [name.slice(4)] : []));
   const parsed = uris.map((uri) => uriPattern.exec(uri)).filter((match) => match !== null);
   if (parsed.length !== 1) return badCertificate('it needs exactly one URI SAN quorum-operator://…');
   const [, consortium, organization, role, name] = parsed[0] as unknown as [string, string, string, string, string];
   if (!roles.has(role)) return badCertificate('its URI SAN names an unknown role');
-  const identity = { role: role as CertificateRole, consortium, organization, name, expiresAt: Date.parse(leaf.validTo) };
+  const identity = {
+    role: role as CertificateRole,
+    consortium,
+    organization,
+    name,
+    expiresAt: Date.parse(leaf.validTo),
+  };
   if (vouchedBy(leaf, parseBundle(trusted.operatorCa), now)) {
-    return role === 'operator' || role === 'monitoring' ? identity : badCertificate("the operator's CA gives no such role");
+    return role === 'operator' || role === 'monitoring'
+      ? identity
+      : badCertificate("the operator's CA gives no such role");
   }
-  if (!vouchedBy(leaf, parseBundle(trusted.organizationCa), now)) return badCertificate('its issuer is not trusted here');
+  if (!vouchedBy(leaf, parseBundle(trusted.organizationCa), now))
+    return badCertificate('its issuer is not trusted here');
   if (role === 'operator') return badCertificate("the role operator needs the operator's CA");
   if (consortium !== own.consortium || organization !== own.organization) {
     return badCertificate('it belongs to another organization');

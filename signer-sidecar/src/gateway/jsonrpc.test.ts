@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RpcError } from '../errors.ts';
+import type { RpcError } from '../errors.ts';
 import { parseBody } from './jsonrpc.ts';
 
 const codeOf = (text: string): number => {

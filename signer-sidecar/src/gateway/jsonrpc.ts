@@ -1,5 +1,5 @@
 /** JSON-RPC 2.0: what comes in, strictly; what goes out. */
-import { batchTooLarge, invalidRequest, parseError, RpcError } from '../errors.ts';
+import { batchTooLarge, invalidRequest, parseError, type RpcError } from '../errors.ts';
 
 export type RpcId = string | number | null;
 

@@ -100,7 +100,16 @@ export type LocalMethod = (typeof LOCAL_METHODS)[number];
 
 const passed = new Set(Object.entries(reads).flatMap(([module, names]) => names.map((name) => `${module}_${name}`)));
 const local = new Set<string>(LOCAL_METHODS);
-const namespaces = new Set([...Object.keys(reads), 'personal', 'admin', 'debug', 'miner', 'clique', 'raft', 'quorumExtension']);
+const namespaces = new Set([
+  ...Object.keys(reads),
+  'personal',
+  'admin',
+  'debug',
+  'miner',
+  'clique',
+  'raft',
+  'quorumExtension',
+]);
 
 /** Private sends, in all of GoQuorum's forms. */
 const privateSends = new Set([
@@ -112,7 +121,10 @@ const privateSends = new Set([
 /** Ways around the door's own signing: they would use accounts in geth, of which there are none. */
 const bypasses = new Set(['eth_fillTransaction', 'eth_resend', 'eth_submitTransaction', 'eth_signTypedData']);
 
-export type MethodKind = { kind: 'local'; method: LocalMethod } | { kind: 'passed' } | { kind: 'refused'; error: RpcError };
+export type MethodKind =
+  | { kind: 'local'; method: LocalMethod }
+  | { kind: 'passed' }
+  | { kind: 'refused'; error: RpcError };
 
 /** Where a method is answered, or why it is not. */
 export function methodKind(method: string): MethodKind {
@@ -131,9 +143,17 @@ function refusal(method: string): RpcError {
     return methodNotExposed(method, 'unknown namespace', `Use one of ${Object.keys(reads).join(', ')}.`);
   }
   if (reads[module] === undefined) {
-    return methodNotExposed(method, `${module}_* changes the node`, 'Change the QuorumNode or Consortium resource instead.');
+    return methodNotExposed(
+      method,
+      `${module}_* changes the node`,
+      'Change the QuorumNode or Consortium resource instead.',
+    );
   }
-  return methodNotExposed(method, 'it is not on the list of offered methods', 'See the list in the reference of the door.');
+  return methodNotExposed(
+    method,
+    'it is not on the list of offered methods',
+    'See the list in the reference of the door.',
+  );
 }
 
 /** For metrics: the method if the door knows it, else `other`, so that clients cannot make up labels. */

@@ -42,7 +42,7 @@ export class Scopes {
 /** The scopes in a token's claims: `scope` (RFC 8693, space separated) or `scp`, each a string or an array. */
 export function scopesOf(claims: Record<string, unknown>): Scopes {
   const granted: string[] = [];
-  for (const claim of [claims['scope'], claims['scp']]) {
+  for (const claim of [claims.scope, claims.scp]) {
     if (typeof claim === 'string') granted.push(...claim.split(' '));
     else if (Array.isArray(claim)) granted.push(...claim.filter((item) => typeof item === 'string'));
   }

@@ -41,7 +41,13 @@ export class TlsWatcher {
   #current: TlsFiles;
 
   /** @param initial what was applied last */
-  constructor(files: DoorConfig['tls'], initial: TlsFiles, apply: (files: TlsFiles) => void, log: Logger, pollMs = 30_000) {
+  constructor(
+    files: DoorConfig['tls'],
+    initial: TlsFiles,
+    apply: (files: TlsFiles) => void,
+    log: Logger,
+    pollMs = 30_000,
+  ) {
     this.#files = files;
     this.#current = initial;
     this.#apply = apply;

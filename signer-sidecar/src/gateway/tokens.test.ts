@@ -18,7 +18,9 @@ let verifier: TokenVerifier;
 const claims = { iss: issuer, aud: audience, sub: 'alice', exp: seconds + 60, scope: 'rpc://eth_*' };
 
 async function token(changes: Record<string, unknown> = {}, keys = alpha, header: Record<string, string> = {}) {
-  const payload = Object.fromEntries(Object.entries({ ...claims, ...changes }).filter(([, value]) => value !== undefined));
+  const payload = Object.fromEntries(
+    Object.entries({ ...claims, ...changes }).filter(([, value]) => value !== undefined),
+  );
   return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'a', ...header }).sign(keys.privateKey);
 }
 

@@ -75,7 +75,10 @@ export class TokenVerifier {
     }
     const candidates = this.#issuers.filter((known) => known.issuer === issuer);
     if (candidates.length === 0) {
-      throw badToken('its issuer is not known here', 'Add the issuer to spec.rpc.issuers, or use a token of a known one.');
+      throw badToken(
+        'its issuer is not known here',
+        'Add the issuer to spec.rpc.issuers, or use a token of a known one.',
+      );
     }
     return candidates;
   }

@@ -1,0 +1,318 @@
+/** The signer of a door: what eth_accounts and the signing methods do. */
+import { hash as digestOf } from 'node:crypto';
+import type { Logger } from 'pino';
+import { type Account, Accounts, bindAccounts } from '../accounts/accounts.ts';
+import { chainNonce, NonceAllocator, type StoredTransaction } from '../accounts/nonces.ts';
+import type { DoorConfig, SignerConfig } from '../config.ts';
+import {
+  databaseUnavailable,
+  hsmUnavailable,
+  internalError,
+  invalidParams,
+  RpcError,
+  transactionRejected,
+} from '../errors.ts';
+import type { Identity } from '../gateway/identity.ts';
+import type { LocalMethod } from '../gateway/methods.ts';
+import { refusePrivate } from '../gateway/private-guard.ts';
+import type { ChainClient } from '../gateway/upstream.ts';
+import type { HsmClient } from '../hsm/types.ts';
+import type { SignerStatus } from '../ops/types.ts';
+import { type AuditEntry, appendAudit } from '../store/audit.ts';
+import { type Store, StoreUnavailableError } from '../store/store.ts';
+import { endTransaction } from '../store/transactions.ts';
+import { ChainFactsCache } from './chain-facts.ts';
+import type { TransactionBody } from './encode.ts';
+import { parseTransaction, type TransactionRequest } from './fields.ts';
+import { giveBack } from './give-back.ts';
+import { parseMessage, parseTypedData, personalDigest, signatureHex } from './messages.ts';
+import { prepare } from './prepare.ts';
+import { defaultRepair, Repair, type RepairOptions, type RepairReport } from './repair.ts';
+import { Sender } from './sender.ts';
+import { signDigest, signTransaction } from './sign.ts';
+
+const MAX_TRIES = 3;
+const BIND_RETRY_MS = 2_000;
+
+export interface SignerParts {
+  config: SignerConfig;
+  chainConfig: DoorConfig['chain'];
+  /** Name of the node. */
+  node: string;
+  hsm: HsmClient;
+  store: Store;
+  chain: ChainClient;
+  log: Logger;
+  repair?: RepairOptions;
+  onSignature?: (purpose: AuditEntry['action'], seconds: number, ok: boolean) => void;
+  onReport?: (account: Account, report: RepairReport) => void;
+}
+
+export class Signer {
+  readonly accounts: Accounts;
+  readonly #parts: SignerParts;
+  readonly #facts: ChainFactsCache;
+  readonly #allocator: NonceAllocator;
+  readonly #sender: Sender;
+  readonly #repair: Repair;
+  /** Set when the database knows these accounts on another chain. */
+  #refusal: Error | undefined;
+  #bound = false;
+  #lastError: string | undefined;
+  #stopped = false;
+
+  constructor(parts: SignerParts) {
+    this.#parts = parts;
+    const { config, store, chain, node, log } = parts;
+    this.accounts = new Accounts(config.accounts);
+    this.#facts = new ChainFactsCache(chain);
+    this.#allocator = new NonceAllocator(store, chain, node, log);
+    this.#sender = new Sender(chain, store, log);
+    const onReport = parts.onReport ?? (() => undefined);
+    this.#repair = new Repair(this.#fillerTools(), this.accounts, chain, log, onReport, parts.repair ?? defaultRepair);
+  }
+
+  /** Binds the accounts as soon as the database is there, then looks after unfinished transactions. Returns at once. */
+  start(): void {
+    void this.#bind();
+  }
+
+  async #bind(): Promise<void> {
+    const { store, chainConfig, log } = this.#parts;
+    while (!this.#stopped) {
+      try {
+        await store.whenReady();
+        await bindAccounts(store, this.accounts, chainConfig);
+        this.#bound = true;
+        this.#refusal = undefined;
+        this.#repair.start();
+        return;
+      } catch (error) {
+        if (this.#stopped) return;
+        if (!(error instanceof StoreUnavailableError)) this.#refusal = error as Error;
+        log.error({ err: error }, 'the accounts cannot be used yet');
+        await new Promise((resolve) => setTimeout(resolve, BIND_RETRY_MS).unref());
+      }
+    }
+  }
+
+  /** @throws RpcError */
+  async handle(method: LocalMethod, params: unknown, identity: Identity, idempotencyKey?: string): Promise<unknown> {
+    switch (method) {
+      case 'eth_accounts':
+        return this.accounts.list().map(({ address }) => address);
+      case 'eth_sendTransaction':
+        return this.#send(params, identity, idempotencyKey);
+      case 'eth_signTransaction':
+        return this.#sign(params, identity);
+      case 'eth_sign':
+      case 'personal_sign': {
+        const { address, message } = parseMessage(method, params);
+        return this.#signMessage(this.accounts.get(address, 'address'), personalDigest(message), 'message', identity);
+      }
+      case 'eth_signTypedData_v4': {
+        const { address, digest } = parseTypedData(params, this.#parts.chainConfig.chainId);
+        return this.#signMessage(this.accounts.get(address, 'address'), digest, 'typed-data', identity);
+      }
+    }
+  }
+
+  async #request(params: unknown): Promise<{ request: TransactionRequest; account: Account }> {
+    refusePrivate(params);
+    const request = parseTransaction(params, this.#parts.chainConfig.chainId);
+    const account = this.accounts.get(request.from);
+    this.#assertUsable();
+    return { request, account };
+  }
+
+  async #prepare(request: TransactionRequest): Promise<TransactionBody> {
+    const { chain, chainConfig } = this.#parts;
+    return prepare(request, await this.#facts.get(), chain, chainConfig.chainId);
+  }
+
+  /** eth_sendTransaction. The hash is returned once the signed transaction is stored, be it at the node yet or not. */
+  async #send(params: unknown, identity: Identity, idempotencyKey?: string): Promise<string> {
+    const { request, account } = await this.#request(params);
+    const requestHash = hashOf(request);
+    const earlier = await this.#earlier(identity, idempotencyKey, requestHash);
+    if (earlier !== undefined) return earlier;
+    const body = await this.#prepare(request);
+    const { issuer, subject } = identity;
+    for (let attempt = 1; ; attempt += 1) {
+      const stored = await this.#allocator.allocate(account.address, {
+        issuer,
+        subject,
+        requestHash,
+        idempotencyKey,
+        nonce: request.nonce,
+        to: request.to,
+        value: request.value,
+        sign: (nonce) => this.#timed('transaction', () => signTransaction(this.#parts.hsm, account, body, nonce)),
+      });
+      if (!stored.fresh) return stored.hash;
+      if ((await this.#deliver(account, stored, attempt)) === 'done') return stored.hash;
+    }
+  }
+
+  /** A repeated request is answered before the node is asked anything, so that it also works while the node is away. */
+  async #earlier(identity: Identity, key: string | undefined, requestHash: string): Promise<string | undefined> {
+    if (key === undefined) return undefined;
+    try {
+      const [row] = await this.#parts.store.query<{ hash: string }>(
+        `SELECT t.hash FROM idempotency_keys k JOIN transactions t ON t.id = k.transaction_id
+         WHERE k.issuer = $1 AND k.subject = $2 AND k.key = $3 AND k.request_hash = $4`,
+        [identity.issuer, identity.subject, key, requestHash],
+      );
+      return row?.hash;
+    } catch (error) {
+      throw databaseUnavailable(error);
+    }
+  }
+
+  async #deliver(account: Account, stored: StoredTransaction, attempt: number): Promise<'done' | 'again'> {
+    const { store, log } = this.#parts;
+    const outcome = await this.#sender.send(account.address, stored);
+    const fields = { account: account.address, nonce: stored.nonce, hash: stored.hash };
+    switch (outcome.kind) {
+      case 'accepted':
+        return 'done';
+      case 'later':
+        log.warn({ ...fields, reason: outcome.message }, 'stored, and sent again until the node takes it');
+        return 'done';
+      case 'taken':
+        log.warn({ ...fields, reason: outcome.message }, 'somebody else used this nonce of the account');
+        this.#allocator.forgetFloor(account.address);
+        await this.#end(() => endTransaction(store, stored.id, 'replaced', outcome.message));
+        if (attempt < MAX_TRIES) return 'again';
+        throw transactionRejected(outcome.message, 'Another program uses the same account; stop it, then retry.');
+      case 'refused':
+        await this.#end(async () => {
+          const floor = await chainNonce(this.#parts.chain, account.address);
+          await giveBack(store, account, stored, floor, outcome.message);
+        });
+        throw transactionRejected(outcome.message, 'The node refused the transaction; its nonce was given back.');
+    }
+  }
+
+  /** When the database is lost just now the row stays as it is and the repair loop comes to the same end. */
+  async #end(work: () => Promise<unknown>): Promise<void> {
+    await work().catch((error) => this.#parts.log.warn({ err: error }, 'a refused transaction is ended later'));
+  }
+
+  /** eth_signTransaction: signs, sends nothing, gives out no nonce. */
+  async #sign(params: unknown, identity: Identity): Promise<string> {
+    const { request, account } = await this.#request(params);
+    const { nonce } = request;
+    if (nonce === undefined) {
+      throw invalidParams('nonce: must be given for eth_signTransaction', {
+        field: 'nonce',
+        action: 'Give the nonce, or use eth_sendTransaction, where the signer chooses it.',
+      });
+    }
+    const body = await this.#prepare(request);
+    const { hsm, store, node } = this.#parts;
+    return this.#audited(store, async (queries) => {
+      const signed = await this.#timed('sign-transaction', () => signTransaction(hsm, account, body, nonce));
+      const { digest, hash } = signed;
+      await appendAudit(queries, node, [
+        {
+          ...entry('sign-transaction', identity, account, digest),
+          nonce,
+          hash,
+          ...(request.to === undefined ? {} : { to: request.to }),
+          value: request.value.toString(),
+        },
+      ]);
+      return signed.raw;
+    });
+  }
+
+  async #signMessage(
+    account: Account,
+    digest: Uint8Array,
+    action: 'message' | 'typed-data',
+    identity: Identity,
+  ): Promise<string> {
+    this.#assertUsable();
+    const { hsm, store, node } = this.#parts;
+    return this.#audited(store, async (queries) => {
+      const signature = await this.#timed(action, () => signDigest(hsm, account, digest));
+      const hex = `0x${Buffer.from(digest).toString('hex')}`;
+      await appendAudit(queries, node, [entry(action, identity, account, hex)]);
+      return signatureHex(signature);
+    });
+  }
+
+  /** What is signed leaves only after its audit entry is committed. */
+  async #audited<T>(store: Store, work: Parameters<typeof store.transaction<T>>[0]): Promise<T> {
+    try {
+      return await store.transaction(work);
+    } catch (error) {
+      throw error instanceof RpcError ? error : databaseUnavailable(error);
+    }
+  }
+
+  async #timed<T>(purpose: AuditEntry['action'], work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    let ok = false;
+    try {
+      const result = await work();
+      ok = true;
+      return result;
+    } catch (error) {
+      this.#lastError = (error as Error).message;
+      throw error;
+    } finally {
+      this.#parts.onSignature?.(purpose, (performance.now() - started) / 1000, ok);
+    }
+  }
+
+  #assertUsable(): void {
+    const { hsm, store } = this.#parts;
+    if (this.#refusal !== undefined) throw internalError(this.#refusal);
+    if (!this.#bound || !store.ready()) throw databaseUnavailable(new Error(store.lastError() ?? 'not bound yet'));
+    if (!hsm.ready()) throw hsmUnavailable(hsm.lastError()?.code ?? 'HSM_UNAVAILABLE', true, hsm.lastError());
+  }
+
+  #fillerTools() {
+    const { store, hsm, node, chainConfig } = this.#parts;
+    return { store, hsm, node, chainId: chainConfig.chainId, facts: () => this.#facts.get() };
+  }
+
+  status(): SignerStatus {
+    const { hsm, store } = this.#parts;
+    const keys = new Map(hsm.keys().map((key) => [key.id.toLowerCase(), key.address.toLowerCase()]));
+    const accounts = this.accounts.list().map(({ name, address, keyId }) => {
+      return { name, address, keyId, ready: hsm.ready() && keys.get(keyId.toLowerCase()) === address };
+    });
+    const hsmReady = hsm.ready();
+    const databaseReady = store.ready() && this.#bound;
+    const lastError =
+      this.#refusal?.message ??
+      hsm.lastError()?.message ??
+      (databaseReady ? undefined : store.lastError()) ??
+      this.#lastError;
+    const ready = hsmReady && databaseReady && accounts.every((account) => account.ready);
+    return { ready, hsmReady, databaseReady, accounts, ...(lastError === undefined ? {} : { lastError }) };
+  }
+
+  /** Ends the repair loop and waits until what was sent is marked. HSM and database are the caller's to stop. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#repair.stop();
+    await this.#sender.drain();
+  }
+}
+
+function entry(action: AuditEntry['action'], identity: Identity, account: Account, digest: string): AuditEntry {
+  const { issuer, subject } = identity;
+  return { time: new Date().toISOString(), action, issuer, subject, account: account.address, digest };
+}
+
+/** sha256 of what was asked for, whatever the order of its fields. */
+function hashOf(request: TransactionRequest): string {
+  const entries = Object.entries(request).filter(([, value]) => value !== undefined);
+  const sorted = entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify(sorted, (_, value) => (typeof value === 'bigint' ? value.toString() : value));
+  return digestOf('sha256', text, 'hex');
+}
