@@ -1,6 +1,7 @@
 import type { QuorumNode } from '../api/quorum-node.ts';
 import { generateNodeKey, type NodeIdentity } from '../consensus/node-key.ts';
 import { peerService } from '../consensus/peer-service.ts';
+import { nodeKeySecret } from '../consortium/build/node-key-secret.ts';
 import type { ControllerDeps } from '../deps.ts';
 import {
   CONFIGMAPS,
@@ -19,7 +20,6 @@ import { databaseClaim } from './build/database-claim.ts';
 import { disruptionBudget } from './build/disruption-budget.ts';
 import { doorConfigSecret } from './build/door-config.ts';
 import { nodeNetworkPolicy } from './build/network-policy.ts';
-import { nodeKeySecret } from './build/node-key.ts';
 import { peersConfigMap } from './build/peers.ts';
 import { doorService } from './build/service.ts';
 import { nodeStatefulSet } from './build/stateful-set.ts';
@@ -54,7 +54,11 @@ export async function applyGround(deps: ChildDeps, observation: NodeObservation)
 export async function createNodeKey(deps: ChildDeps, observation: NodeObservation): Promise<NodeIdentity | undefined> {
   if (observation.identity || observation.node.status?.address || isDeclaredValidator(observation)) return undefined;
   const key = generateNodeKey();
-  const { created } = await deps.applier.createOnly(SECRETS, nodeKeySecret(frameOf(observation), key));
+  const { name, namespace, consortium, organization } = frameOf(observation);
+  const { created } = await deps.applier.createOnly(
+    SECRETS,
+    nodeKeySecret({ node: name, namespace, consortium, organization }, key),
+  );
   return created ? { address: key.address, publicKey: key.publicKey, nodeId: key.nodeId } : undefined;
 }
 

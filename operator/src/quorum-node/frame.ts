@@ -28,6 +28,11 @@ export function frameLabels(frame: NodeFrame): Record<string, string> {
   });
 }
 
+/** Labels of what is made for good: without role and signer, which a node may change. */
+export function claimLabels({ name, consortium, organization }: NodeFrame): Record<string, string> {
+  return childLabels({ program: 'goquorum', instance: name, consortium, organization, component: 'node' });
+}
+
 export function frameSelector(frame: Pick<NodeFrame, 'name'>): Record<string, string> {
   return selectorLabels({ instance: frame.name, component: 'node' });
 }

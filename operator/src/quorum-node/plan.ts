@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { basename } from 'node:path';
 import type { HsmSigner } from '../api/hsm-signer.ts';
+import { DATABASE, DATABASE_USER } from '../hsm-signer/build/postgres-config.ts';
 import { objectNames, ports } from '../names.ts';
 import { selectorLabels } from '../workload/labels.ts';
 import { type PolicyPeer, peersOfHost, podsHere } from '../workload/network-policy.ts';
@@ -99,8 +100,8 @@ function signerDatabase(signer: HsmSigner): SignerDatabase {
     kind: 'postgres',
     host,
     port: ports.postgres,
-    database: signer.status?.database?.name ?? 'signer',
-    user: 'signer',
+    database: DATABASE,
+    user: DATABASE_USER,
   };
 }
 

@@ -28,7 +28,7 @@ export function hostNames(frame: Pick<TesseraFrame, 'name' | 'namespace'>): stri
   return [`${frame.name}.${frame.namespace}.svc`, `${frame.name}.${frame.namespace}.svc.cluster.local`];
 }
 
-/** URL of the P2P port, as other transaction managers know it, with a slash at the end. */
+/** URL of the P2P port, as the member directory has it, with a slash at the end. */
 export function peerUrl(frame: Pick<TesseraFrame, 'name' | 'namespace'>): string {
-  return `https://${frame.name}.${frame.namespace}.svc:${ports.tesseraPeer}/`;
+  return `https://${frame.name}.${frame.namespace}.svc.cluster.local:${ports.tesseraPeer}/`;
 }

@@ -36,9 +36,10 @@ export function accessOf({ tessera, consortium, operator }: TesseraObservation):
 }
 
 /** URLs of all other managers in the directory. */
-export function peersOf(directory: MemberDirectory, own: string): string[] {
-  const urls = directory.organizations.flatMap(({ tesseras }) => tesseras.map(({ url }) => url));
-  return [...new Set(urls)].filter((url) => url !== own).sort();
+export function peersOf(directory: MemberDirectory, own: Pick<TesseraFrame, 'name' | 'namespace'>): string[] {
+  const all = directory.organizations.flatMap(({ tesseras }) => tesseras);
+  const others = all.filter(({ name, namespace }) => name !== own.name || namespace !== own.namespace);
+  return [...new Set(others.map(({ url }) => url))].filter((url) => url !== peerUrl(own)).sort();
 }
 
 /** What Tessera is started with. The observation must have no finding that blocks the template. */
@@ -46,7 +47,7 @@ export function planOf(observation: TesseraObservation): TesseraPlan {
   const { tessera, directory, authorities } = observation;
   if (!directory || !authorities.members) throw new Error('directory or authorities are unknown');
   return {
-    peers: peersOf(directory, peerUrl(frameOf(observation))),
+    peers: peersOf(directory, frameOf(observation)),
     keys: tessera.spec.keys.map(({ name }) => name),
     database: databaseOf(observation),
     memberAuthorities: certificatesOf(authorities.members),

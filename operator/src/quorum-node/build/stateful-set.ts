@@ -5,7 +5,7 @@ import { manifest } from '../../workload/manifest.ts';
 import { containerResources, type ResourceRequirements } from '../../workload/resources.ts';
 import { containerSecurityContext, podDefaults, SECRET_MODE } from '../../workload/security.ts';
 import { sidecarContainer, type VolumeMount } from '../../workload/sidecar.ts';
-import { frameLabels, frameSelector, type NodeFrame } from '../frame.ts';
+import { claimLabels, frameLabels, frameSelector, type NodeFrame } from '../frame.ts';
 import { doorPaths } from './door-config.ts';
 import { genesisInit, gethContainer } from './geth-containers.ts';
 
@@ -72,7 +72,7 @@ export function nodeStatefulSet(frame: NodeFrame, plan: PodPlan): KubeObject {
           metadata: { labels: frameLabels(frame), annotations: { [GENESIS_ANNOTATION]: plan.genesisSha256 } },
           spec: podSpec(frame, plan),
         },
-        volumeClaimTemplates: [dataClaim(plan)],
+        volumeClaimTemplates: [dataClaim(frame, plan)],
       },
     },
   );
@@ -177,9 +177,10 @@ function configMap(name: string, configMapName: string): Record<string, unknown>
   return { name, configMap: { name: configMapName, defaultMode: 0o444 } };
 }
 
-function dataClaim(plan: PodPlan): Record<string, unknown> {
+/** Its labels never change, unlike those of the pod: nobody can change a claim template. */
+function dataClaim(frame: NodeFrame, plan: PodPlan): Record<string, unknown> {
   return {
-    metadata: { name: 'data' },
+    metadata: { name: 'data', labels: claimLabels(frame) },
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(plan.storage.storageClassName ? { storageClassName: plan.storage.storageClassName } : {}),

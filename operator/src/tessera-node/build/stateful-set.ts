@@ -63,7 +63,7 @@ export function tesseraStatefulSet(frame: TesseraFrame, plan: TesseraPodPlan): K
         },
         volumeClaimTemplates: [
           {
-            metadata: { name: 'data' },
+            metadata: { name: 'data', labels: frameLabels(frame) },
             spec: {
               accessModes: ['ReadWriteOnce'],
               ...(plan.storage.storageClassName ? { storageClassName: plan.storage.storageClassName } : {}),
