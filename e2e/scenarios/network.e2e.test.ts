@@ -7,7 +7,9 @@ import { consoleOutput } from '../src/demo/output.ts';
 import { tryRefused } from '../src/demo/refusals.ts';
 import { sendTransactions } from '../src/demo/transact.ts';
 import type { Issuer } from '../src/demo/users.ts';
+import { childrenOf } from '../src/scenario/children.ts';
 import { podFacts } from '../src/scenario/evidence.ts';
+import { applyInReverse, deleteConsortium, deleteNamespaces, survivors } from '../src/scenario/lifecycle.ts';
 import { hasCluster, hasGoQuorum, openStage } from '../src/scenario/stage.ts';
 import { writesSince } from '../src/scenario/writes.ts';
 
@@ -166,4 +168,18 @@ describe.skipIf(!hasCluster())('the example on a real cluster', () => {
       expect(result.podCameBack).toBe(true);
     },
   );
+
+  test('deleted: keys, authority, namespaces and volumes remain; then, applied one manifest at a time in reverse, the same network', async () => {
+    const children = await childrenOf(cluster, 'demo');
+    const kept = await survivors(cluster);
+    await deleteConsortium(cluster);
+    expect(await survivors(cluster)).toEqual(kept);
+    await deleteNamespaces(cluster, 'demo');
+
+    const issuer = issuers.get('alpha') as Issuer;
+    const seen = await applyInReverse(cluster, 'demo', 'reversed', issuer);
+    expect(seen).toMatch(/Consortium.*(not|missing|reversed)/i);
+    await waitReady(cluster, consoleOutput(), 420);
+    await expect.poll(() => childrenOf(cluster, 'reversed'), { timeout: 30_000 }).toEqual(children);
+  }, 900_000);
 });
