@@ -12,6 +12,7 @@ export async function withLock<T>(file: string, waiting: (pid: number) => void, 
   await writeFile(mine, JSON.stringify(identify(process.pid)));
   try {
     await acquire(file, mine, waiting);
+    await rm(mine); // the lock is a link to the same file; a holder that is killed leaves only that
     try {
       return await body();
     } finally {

@@ -11,12 +11,14 @@ export const ENVIRONMENT = { PATH: searchPath(), HOME: '/root' };
 
 /**
  * Starts the first process of new mount, pid, network, host name and IPC namespaces. It reaps orphans and does nothing
- * else; everything of the cluster lives in its namespaces and ends with it.
+ * else; everything of the cluster lives in its namespaces and ends with it. `onMaker` is called before that, with the
+ * process that makes the namespaces: ending it ends the first one, too.
  */
 export async function startAnchor(
   programs: { unshare: string; catatonit: string },
   logFile: string,
-): Promise<{ anchor: ProcessIdentity; maker: ProcessIdentity }> {
+  onMaker: (maker: ProcessIdentity) => Promise<void>,
+): Promise<ProcessIdentity> {
   const log = openSync(logFile, 'a');
   const namespaces = ['--mount', '--pid', '--net', '--uts', '--ipc', '--mount-proc', '--propagation', 'slave'];
   const child = spawn(programs.unshare, [...namespaces, '--fork', '--kill-child', '--', programs.catatonit, '-P'], {
@@ -27,6 +29,7 @@ export async function startAnchor(
   closeSync(log);
   const maker = child.pid === undefined ? undefined : identify(child.pid);
   child.unref();
+  if (maker) await onMaker(maker);
   let anchor: ProcessIdentity | undefined;
   await until(
     async () => {
@@ -39,7 +42,7 @@ export async function startAnchor(
     },
     { timeoutMs: 5_000, everyMs: 10, what: 'new namespaces (root is needed)' },
   );
-  return { anchor: anchor!, maker: maker! };
+  return anchor!;
 }
 
 /** The beginning of a command line that runs the rest inside a cluster. */

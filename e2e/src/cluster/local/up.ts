@@ -75,17 +75,15 @@ export async function start(name: string, log: Log): Promise<ClusterState> {
     writeConfigs(paths, programs),
     makeCgroups(cgroups, paths.cgroup),
   ]);
-  // From here on something runs: the state that ends it is written before anything else can fail.
-  const { anchor, maker } = await startAnchor(programs, join(paths.logs, 'anchor.log'));
-  const state: ClusterState = {
-    name,
-    directory: paths.directory,
-    anchor,
-    maker,
-    cgroup: paths.cgroup,
-    port: 0,
-    ready: false,
-  };
+  let state: ClusterState | undefined;
+  const anchor = await startAnchor(programs, join(paths.logs, 'anchor.log'), async (maker) => {
+    // From here on something runs, so what ends it is written down before anything can fail.
+    const { directory, cgroup } = paths;
+    state = { name, directory, cgroup, anchor: maker, maker, port: 0, ready: false };
+    await writeState(paths.state, state);
+  });
+  if (!state) throw new Error(`the namespaces of cluster ${name} could not be made`);
+  state.anchor = anchor;
   await writeState(paths.state, state);
   await register(name, paths.directory, anchor);
   await prepareMounts(anchor, paths, cgroups);
