@@ -326,6 +326,12 @@ async function policiesInForce(): Promise<void> {
         api.request('GET', `/api/v1/nodes/${node}/proxy/pods`, { as: alice }),
         api.create(namespace(`probe-${unique}`), dryRun),
         api.create(binding, dryRun),
+        api.request('PATCH', `/api/v1/namespaces/${organization}`, {
+          as: alice,
+          body: { metadata: { labels: null } },
+          contentType: 'application/merge-patch+json',
+          query: { dryRun: 'All' },
+        }),
       ]);
       for (const reply of refusals) expect(message(reply)).toContain('ValidatingAdmissionPolicy');
     },

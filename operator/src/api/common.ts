@@ -53,7 +53,12 @@ export function neverAddedOrRemoved<T>(field: string, instead: string): Rule<T> 
 
 /** A list whose entries are told apart by `keys`: the API server refuses duplicates and merges entry by entry. */
 export function listMap<S extends z.ZodArray>(schema: S, ...keys: string[]): S {
-  return schema.meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys }) as S;
+  const identity = (entry: unknown) => JSON.stringify(keys.map((key) => (entry as Record<string, unknown>)[key]));
+  return schema
+    .refine((list) => new Set(list.map(identity)).size === list.length, {
+      message: `must not hold two entries with the same ${keys.join(' and ')}`,
+    })
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys }) as S;
 }
 
 /** A list that has one owner and is replaced as a whole. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { celField } from './common.ts';
 import { customResourceDefinition, kindDefinitions } from './crd.ts';
 import { generatedFiles, repository } from './generate.ts';
-import { structuralSchema } from './structural.ts';
+import { type StructuralSchema, structuralSchema } from './structural.ts';
 
 describe('generated files', () => {
   test.each([...generatedFiles()])('%s is what `npm run generate` writes', (path, content) => {
@@ -18,9 +18,10 @@ describe.each(kindDefinitions.map((definition) => [definition.resource.kind, def
   (_, definition) => {
     const crd = customResourceDefinition(definition);
     const version = crd.spec.versions[0]!;
+    const schema = version.schema.openAPIV3Schema as StructuralSchema;
 
     test('an object the operator has not seen yet is not current for kstatus', () => {
-      expect(version.schema.openAPIV3Schema).toHaveProperty('properties.status.default', { observedGeneration: -1 });
+      expect(schema).toHaveProperty('properties.status.default', { observedGeneration: -1 });
     });
 
     test('kubectl get says whether and why', () => {
@@ -32,7 +33,7 @@ describe.each(kindDefinitions.map((definition) => [definition.resource.kind, def
 
     test('every field is explained', () => {
       const silent: string[] = [];
-      walk(version.schema.openAPIV3Schema, '', (node, path) => {
+      walk(schema, '', (node, path) => {
         if (node.description === undefined && !/metadata$|\[\]$|\*$/.test(path)) silent.push(path);
       });
       expect(silent).toEqual([]);
@@ -40,12 +41,12 @@ describe.each(kindDefinitions.map((definition) => [definition.resource.kind, def
 
     test('immutable fields are optional nowhere without a guard on their parent', () => {
       const unguarded: string[] = [];
-      walk(version.schema.openAPIV3Schema, '', (node, path) => {
-        for (const [name, child] of Object.entries<any>(node.properties ?? {})) {
-          const fixed = child['x-kubernetes-validations']?.some((rule: any) => rule.rule === 'self == oldSelf');
+      walk(schema, '', (node, path) => {
+        for (const [name, child] of Object.entries(node.properties ?? {})) {
+          const fixed = child['x-kubernetes-validations']?.some((rule) => rule.rule === 'self == oldSelf');
           const present = node.required?.includes(name) || child.default !== undefined;
           const guard = `has(self.${celField(name)}) == has(oldSelf.${celField(name)})`;
-          const guarded = node['x-kubernetes-validations']?.some((rule: any) => rule.rule === guard);
+          const guarded = node['x-kubernetes-validations']?.some((rule) => rule.rule === guard);
           if (fixed && !present && !guarded) unguarded.push(`${path}.${name}`);
         }
       });
@@ -79,7 +80,7 @@ describe('what a CRD cannot hold is refused with its path', () => {
   });
 });
 
-function walk(node: any, path: string, visit: (node: any, path: string) => void): void {
+function walk(node: StructuralSchema, path: string, visit: (node: StructuralSchema, path: string) => void): void {
   visit(node, path);
   for (const [name, child] of Object.entries(node.properties ?? {})) walk(child, `${path}.${name}`, visit);
   if (node.items) walk(node.items, `${path}[]`, visit);
