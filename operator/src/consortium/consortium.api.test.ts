@@ -8,7 +8,8 @@ import { CONSORTIUMS, QUORUMNODES } from '../api/resources.ts';
 import { installCrds } from '../api/testing.ts';
 import { readConfig } from '../config.ts';
 import { sha256Hex } from '../consensus/canonical-json.ts';
-import { parseEnode } from '../consensus/node-key.ts';
+import { extraData } from '../consensus/genesis.ts';
+import { generateNodeKey, parseEnode } from '../consensus/node-key.ts';
 import type { ControllerDeps } from '../deps.ts';
 import type { DoorClient } from '../door/client.ts';
 import { Informers } from '../informers.ts';
@@ -30,6 +31,7 @@ import { StatusWriter } from '../kube/status.ts';
 import type { Condition, KubeObject, ResourceType } from '../kube/types.ts';
 import { FIELD_MANAGER, GROUP, labels, STATUS_FIELD_MANAGER } from '../names.ts';
 import { secretText } from '../pki/secrets.ts';
+import { nodeKeySecret } from './build/node-key-secret.ts';
 import { consortiumController, reconcileConsortium } from './controller.ts';
 import { allNodes, parseDirectory } from './directory.ts';
 
@@ -490,16 +492,24 @@ describe('namespaces', () => {
 describe('an imported genesis', () => {
   it('is used verbatim, wants the keys it names, and shows verdicts', async () => {
     const name = `import-${unique}`;
-    const genesis = (addresses: readonly string[]) =>
-      JSON.stringify(
-        { config: { chainId: 83210, berlinBlock: 0, qbft: { blockperiodseconds: 1 } }, validators: addresses },
-        null,
-        2,
-      );
-    await create(consortium(name, { genesis: { import: { genesis: genesis([]) } } }));
+    const keys = organizations.map((organization) => [organization, generateNodeKey()] as const);
+    const config = { chainId: 83210, berlinBlock: 0, qbft: { blockperiodseconds: 1 } };
+    const validators = keys.map(([, key]) => key.address);
+    const genesis = JSON.stringify({ config, extraData: extraData('QBFT', validators) }, null, 2);
+    await create(consortium(name, { genesis: { import: { genesis } } }));
+    await vi.waitFor(async () => expect(await reason(name, 'Stalled')).toBe('KeyRequired'), {
+      timeout: 20_000,
+      interval: 100,
+    });
+    for (const [organization, key] of keys) {
+      const node = `${organization}-validator`;
+      expect(await child(SECRETS, name, organization, `${node}-nodekey`)).toBeUndefined();
+      const place = { consortium: name, organization, namespace: `${name}-${organization}`, node };
+      await client.create(SECRETS, nodeKeySecret(place, key));
+    }
     await prepared(name);
     const stored = await child(CONFIGMAPS, name, 'alpha', `${name}-genesis`);
-    expect(stored!.data['genesis.json']).toBe(genesis([]));
+    expect(stored!.data['genesis.json']).toBe(genesis);
     const ready = (await condition(name, 'GenesisReady'))!;
     expect(ready).toMatchObject({ status: 'True', reason: 'GenesisRisky' });
     expect(ready.message).toContain('config.berlinBlock');

@@ -72,22 +72,31 @@ export const keysValid: Policy = (observation) =>
 export const keysNotLost: Policy = (observation, genesis) =>
   hostedValidators(observation).flatMap((node) => {
     if (node.key.kind !== 'absent') return [];
-    const address = recordedAddress(observation, node);
-    const proof = address
-      ? `the network knows it as ${address}`
-      : node.volume
-        ? `volume ${node.namespace}/data-${node.name}-0 belongs to it`
-        : unheldValidators(observation, genesis);
+    const proof = proofOfKey(observation, genesis, node);
     if (!proof) return [];
-    const imported = observation.consortium.spec.genesis.import !== undefined && !address;
+    const secret = `Secret ${node.namespace}/${node.name}-nodekey`;
     return [
       stalled(
         'nodes',
-        imported ? reasons.KeyRequired : reasons.KeyLost,
-        `Secret ${node.namespace}/${node.name}-nodekey ${imported ? 'does not exist' : 'is gone'}, but ${proof}; a key is never made anew: ${imported ? 'bring' : 'restore'} the Secret with key nodekey (64 hex digits)${imported ? '' : ' from your backup'} (docs/runbooks/${imported ? 'KeyRequired' : 'KeyLost'}.md)`,
+        reasons.KeyLost,
+        `${secret} is gone, but ${proof}; a key is never made anew: restore the Secret with key nodekey (64 hex digits) from your backup (docs/runbooks/KeyLost.md)`,
       ),
     ];
   });
+
+/** The validators of a network that is taken over have keys already, so none is made for them before the genesis is in use here. */
+export const keysBrought: Policy = ({ consortium, nodes }) => {
+  if (!consortium.spec.genesis.import || consortium.status?.genesis) return [];
+  return nodes
+    .filter((node) => node.declared && node.key.kind === 'absent' && !node.volume)
+    .map((node) =>
+      stalled(
+        'nodes',
+        reasons.KeyRequired,
+        `Secret ${node.namespace}/${node.name}-nodekey does not exist; the genesis is imported, so the key of this validator exists already: create the Secret with key nodekey (64 hex digits) from it (docs/runbooks/KeyRequired.md)`,
+      ),
+    );
+};
 
 export const keysUnchanged: Policy = (observation) =>
   hostedValidators(observation).flatMap((node) => {
@@ -122,6 +131,7 @@ const policies: readonly Policy[] = [
   authoritiesUsable,
   authoritiesNotLost,
   keysValid,
+  keysBrought,
   keysNotLost,
   keysUnchanged,
   genesisKnown,
@@ -185,13 +195,20 @@ function recordedAddress({ consortium }: Observation, node: ObservedNode): strin
     ?.address.toLowerCase();
 }
 
-/** Validators of the stored or imported genesis whose key is neither here nor declared elsewhere. */
-function unheldValidators(observation: Observation, genesis: GenesisResolution): string | undefined {
-  if (genesis.kind !== 'known') return undefined;
+function proofOfKey(observation: Observation, genesis: GenesisResolution, node: ObservedNode): string | undefined {
+  const address = recordedAddress(observation, node);
+  if (address) return `the network knows it as ${address}`;
+  if (node.volume) return `volume ${node.namespace}/data-${node.name}-0 belongs to it`;
+  const unheld = unheldValidators(observation, genesis);
+  return unheld.length > 0 ? `the genesis names ${unheld.join(', ')}, whose key nobody here holds` : undefined;
+}
+
+/** Validators of the genesis whose key is neither here nor declared elsewhere. */
+function unheldValidators(observation: Observation, genesis: GenesisResolution): string[] {
+  if (genesis.kind !== 'known') return [];
   const held = new Set([
     ...observation.nodes.flatMap((node) => identityOf(node)?.address ?? []),
     ...observation.consortium.spec.validators.flatMap(({ address }) => address?.toLowerCase() ?? []),
   ]);
-  const unheld = genesis.validators.filter((address) => !held.has(address));
-  return unheld.length === 0 ? undefined : `the genesis names ${unheld.join(', ')}, whose key nobody here holds`;
+  return genesis.validators.filter((address) => !held.has(address));
 }
