@@ -1,0 +1,175 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Condition } from '../kube/types.ts';
+import { createAuthority } from '../pki/x509.ts';
+import { decide } from './decide.ts';
+import { resolveGenesis } from './genesis-source.ts';
+import type { Observation } from './observation.ts';
+import { statusOf } from './status.ts';
+import { consortium, fixedIdentity, now, observe, quorumNode, withNode, withOrganization } from './testing.ts';
+
+let caPem: string;
+let shortPem: string;
+
+beforeAll(async () => {
+  caPem = (await createAuthority({ commonName: 'demo', now, days: 3650 })).certificatePem;
+  shortPem = (await createAuthority({ commonName: 'demo', now, days: 30 })).certificatePem;
+});
+
+/** A network that is complete, with its genesis stored. */
+function complete(of = consortium()): Observation {
+  const base = observe(of);
+  const genesis = resolveGenesis(base);
+  return {
+    ...base,
+    operatorAuthority: { ...base.operatorAuthority, caPem },
+    organizations: base.organizations.map((organization) => ({
+      ...organization,
+      authority: { kind: 'present', value: caPem },
+      genesis: genesis.kind === 'known' ? genesis.text : undefined,
+    })),
+  };
+}
+
+function status(observation: Observation) {
+  return statusOf(observation, decide(observation));
+}
+
+function condition(observation: Observation, type: string): Condition | undefined {
+  return (status(observation).conditions as Condition[]).find((candidate) => candidate.type === type);
+}
+
+describe('status', () => {
+  it('of a complete network is Ready, with a line that says what there is', () => {
+    const { conditions, ...rest } = status(complete());
+    expect(conditions?.map(({ type, status: value, reason }) => [type, value, reason])).toEqual([
+      ['NamespacesReady', 'True', 'NamespacesPrepared'],
+      ['GenesisReady', 'True', 'GenesisStored'],
+      ['CertificatesValid', 'True', 'CertificatesValid'],
+      ['Ready', 'True', 'Running'],
+    ]);
+    expect(rest).toMatchObject({
+      observedGeneration: 1,
+      summary: '4 organizations, 4/4 validators ready',
+      genesis: { chainId: 83210 },
+      organizations: [
+        { name: 'alpha', namespace: 'demo-alpha', caNotAfter: '2036-02-27T12:00:00Z' },
+        { name: 'bravo' },
+        { name: 'charlie' },
+        { name: 'delta' },
+      ],
+    });
+    expect(rest.validators?.[0]).toEqual({
+      organization: 'alpha',
+      node: 'alpha-validator',
+      address: fixedIdentity('alpha-validator').address,
+      ready: true,
+    });
+  });
+
+  it('computed again from itself does not change', () => {
+    const first = status(complete());
+    const again = complete(consortium({}, first));
+    expect(status({ ...again, now: new Date(now.getTime() + 3_600_000) })).toEqual(first);
+  });
+
+  it.each<[string, (observation: Observation) => Observation, string, string]>([
+    [
+      'a QuorumNode that does not exist',
+      (o) => withNode(o, 'bravo-validator', { quorumNode: undefined }),
+      'ValidatorsNotReady',
+      'waiting for QuorumNode demo-bravo/bravo-validator: not found',
+    ],
+    [
+      'a QuorumNode that is not Ready',
+      (o) => withNode(o, 'bravo-validator', { quorumNode: quorumNode(false) }),
+      'ValidatorsNotReady',
+      'waiting for QuorumNode demo-bravo/bravo-validator: PodStarting: the pod starts',
+    ],
+    [
+      'a genesis that is not stored',
+      (o) => withOrganization(o, 'bravo', { genesis: undefined }),
+      'GenesisPending',
+      'not stored in every namespace',
+    ],
+    [
+      'an address',
+      (o) => withNode(o, 'bravo-validator', { clusterIP: undefined }),
+      'AddressPending',
+      'Service demo-bravo/bravo-validator-p2p',
+    ],
+  ])('names %s', (_, change, reason, message) => {
+    const observation = change(complete());
+    expect(condition(observation, 'Ready')).toMatchObject({ status: 'False', reason });
+    expect(condition(observation, 'Ready')?.message).toContain(message);
+    expect(condition(observation, 'Reconciling')).toBeDefined();
+    expect(condition(observation, 'Stalled')).toBeUndefined();
+  });
+
+  it('names a few of many missing validators and counts the rest', () => {
+    const spec = {
+      organizations: [{ name: 'alpha' }],
+      validators: Array.from({ length: 7 }, (_, index) => ({ organization: 'alpha', node: `v${index}` })),
+    };
+    const base = complete(consortium(spec));
+    const observation = { ...base, nodes: base.nodes.map((node) => ({ ...node, quorumNode: undefined })) };
+    const { message } = condition(observation, 'Ready')!;
+    expect(message.match(/not found/g)).toHaveLength(4);
+    expect(message).toMatch(/; and 3 more$/);
+  });
+
+  it('keeps addresses, expiry and genesis that it recorded while the thing itself is away', () => {
+    const recorded = status(complete());
+    const base = complete(consortium({}, recorded));
+    const lost = withOrganization(withNode(base, 'alpha-validator', { key: { kind: 'absent' } }), 'alpha', {
+      authority: { kind: 'absent' },
+    });
+    const bare = {
+      ...lost,
+      organizations: lost.organizations.map((organization) => ({ ...organization, genesis: undefined })),
+    };
+    const next = status(bare);
+    expect(next.genesis).toEqual(recorded.genesis);
+    expect(next.organizations).toEqual(recorded.organizations);
+    expect(next.validators).toEqual(recorded.validators);
+    expect(condition(bare, 'Stalled')).toMatchObject({ status: 'True', reason: 'KeyLost' });
+    expect(condition(bare, 'CertificatesValid')).toMatchObject({ status: 'False', reason: 'KeyLost' });
+  });
+
+  it('does not record the address of a key that was swapped', () => {
+    const recorded = status(complete());
+    const swapped = withNode(complete(consortium({}, recorded)), 'alpha-validator', {
+      key: { kind: 'present', value: fixedIdentity('other') },
+    });
+    expect(status(swapped).validators?.[0]?.address).toBe(fixedIdentity('alpha-validator').address);
+  });
+
+  it('does not record a genesis that is stored nowhere', () => {
+    const base = complete();
+    const bare = {
+      ...base,
+      organizations: base.organizations.map((organization) => ({ ...organization, genesis: undefined })),
+    };
+    expect(status(bare).genesis).toBeUndefined();
+  });
+
+  it('warns of authorities that expire, and fails when one has expired', () => {
+    const expiring = withOrganization(complete(), 'alpha', { authority: { kind: 'present', value: shortPem } });
+    expect(condition(expiring, 'CertificatesValid')).toMatchObject({ status: 'True', reason: 'CertificateExpiring' });
+    expect(condition(expiring, 'Ready')).toMatchObject({ status: 'True' });
+    const expired = { ...expiring, now: new Date(now.getTime() + 31 * 86_400_000) };
+    expect(condition(expired, 'CertificatesValid')).toMatchObject({ status: 'False', reason: 'CertificateExpired' });
+    expect(condition(expired, 'Ready')?.message).toContain('organization alpha at 2026-03-31');
+  });
+
+  it('counts validators elsewhere apart', () => {
+    const identity = fixedIdentity('remote');
+    const spec = {
+      organizations: [{ name: 'alpha' }, { name: 'echo', hosted: false, remote: {} }],
+      validators: [
+        { organization: 'alpha', node: 'alpha-validator' },
+        { organization: 'echo', address: identity.address, enode: `enode://${identity.publicKey}@198.51.100.1:30303` },
+      ],
+    };
+    expect(status(complete(consortium(spec))).summary).toBe('2 organizations, 1/1 validators ready and 1 elsewhere');
+  });
+});

@@ -1,0 +1,172 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SECRETS } from '../kube/resources.ts';
+import { type Key, type KubeObject, keyOf, keyString, type ResourceType } from '../kube/types.ts';
+import { OPERATOR_URI } from '../names.ts';
+import { AuthorityMissingError, type CertificateRequest, ensureCertificate } from './certificate.ts';
+import { belongsTogether, inspect } from './inspect.ts';
+import { ensureOperatorAuthority, type OperatorAuthorityDeps } from './operator-authority.ts';
+import { secretData, secretText, tlsPair } from './secrets.ts';
+import { createAuthority } from './x509.ts';
+
+const start = new Date('2026-03-01T00:00:00Z');
+const day = 86_400_000;
+
+/** Secrets in memory, by the interface of client and applier; counts writes. */
+class Secrets implements OperatorAuthorityDeps {
+  readonly objects = new Map<string, KubeObject>();
+  readonly config = { namespace: 'operator' };
+  writes = 0;
+  time = start;
+
+  readonly client = {
+    get: async <T extends KubeObject>(type: ResourceType, key: Key) => {
+      expect(type).toBe(SECRETS);
+      return this.objects.get(keyString(key)) as T | undefined;
+    },
+  };
+
+  readonly applier = {
+    apply: async <T extends KubeObject>(_: ResourceType, object: KubeObject) => {
+      this.writes += 1;
+      this.objects.set(keyString(keyOf(object)), object);
+      return { object: object as T, changed: true };
+    },
+    createOnly: async <T extends KubeObject>(_: ResourceType, object: KubeObject) => {
+      const existing = this.objects.get(keyString(keyOf(object)));
+      if (existing) return { object: existing as T, created: false };
+      this.writes += 1;
+      this.objects.set(keyString(keyOf(object)), object);
+      return { object: object as T, created: true };
+    },
+  };
+
+  now(): Date {
+    return this.time;
+  }
+
+  async authority(commonName: string): Promise<void> {
+    const { certificatePem, keyPem } = await createAuthority({ commonName, now: start, days: 3650 });
+    this.objects.set('ns/organization-ca', {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { namespace: 'ns', name: 'organization-ca' },
+      data: secretData({ 'tls.crt': certificatePem, 'tls.key': keyPem }),
+    });
+  }
+}
+
+const request: CertificateRequest = {
+  namespace: 'ns',
+  secretName: 'node-tls',
+  labels: { a: 'b' },
+  commonName: 'node',
+  dnsNames: ['node.ns.svc', 'node.ns.svc.cluster.local'],
+  uris: ['quorum-operator://demo/alpha/node/node'],
+  usages: ['server', 'client'],
+};
+
+let secrets: Secrets;
+
+beforeEach(async () => {
+  secrets = new Secrets();
+  await secrets.authority('demo/alpha');
+});
+
+describe('ensureCertificate', () => {
+  it('issues what is missing, once', async () => {
+    const first = await ensureCertificate(secrets, request);
+    expect(first).toMatchObject({ secretName: 'node-tls', notAfter: '2026-05-30T00:00:00Z', renewed: true });
+    const secret = secrets.objects.get('ns/node-tls')!;
+    expect(secret.type).toBe('kubernetes.io/tls');
+    expect(Object.keys(secret.data)).toEqual(['tls.crt', 'tls.key', 'ca.crt']);
+    const ca = tlsPair(secrets.objects.get('ns/organization-ca'))!.certificatePem;
+    expect(belongsTogether(secretText(secret, 'tls.crt')!, secretText(secret, 'tls.key')!, ca)).toBe(true);
+    expect(secretText(secret, 'ca.crt')).toBe(ca);
+
+    const second = await ensureCertificate(secrets, request);
+    expect(second).toEqual({ ...first, renewed: false });
+    expect(secrets.writes).toBe(1);
+  });
+
+  it('renews before two thirds of its life, and says when', async () => {
+    const { renewAt } = await ensureCertificate(secrets, request);
+    secrets.time = new Date(renewAt.getTime() - 1000);
+    expect((await ensureCertificate(secrets, request)).renewed).toBe(false);
+    secrets.time = renewAt;
+    expect(renewAt.getTime()).toBeLessThan(start.getTime() + 60 * day);
+    expect(await ensureCertificate(secrets, request)).toMatchObject({ renewed: true });
+    expect(secrets.writes).toBe(2);
+  });
+
+  it.each<[string, Partial<CertificateRequest>]>([
+    ['a DNS name', { dnsNames: ['other.ns.svc'] }],
+    ['a URI', { uris: [] }],
+    ['an address', { ipAddresses: ['10.0.0.1'] }],
+    ['its usage', { usages: ['client'] }],
+  ])('issues again when %s changed', async (_, change) => {
+    const first = await ensureCertificate(secrets, request);
+    const second = await ensureCertificate(secrets, { ...request, ...change });
+    expect(second.renewed).toBe(true);
+    expect(second.fingerprint).not.toBe(first.fingerprint);
+  });
+
+  it('issues again when the authority changed or the Secret was damaged', async () => {
+    await ensureCertificate(secrets, request);
+    await secrets.authority('demo/alpha');
+    expect((await ensureCertificate(secrets, request)).renewed).toBe(true);
+    secrets.objects.get('ns/node-tls')!.data['tls.key'] = Buffer.from('nonsense').toString('base64');
+    expect((await ensureCertificate(secrets, request)).renewed).toBe(true);
+    delete secrets.objects.get('ns/node-tls')!.data['tls.crt'];
+    expect((await ensureCertificate(secrets, request)).renewed).toBe(true);
+    expect((await ensureCertificate(secrets, request)).renewed).toBe(false);
+  });
+
+  it('waits for an authority that is not there', async () => {
+    secrets.objects.clear();
+    await expect(ensureCertificate(secrets, request)).rejects.toThrow(AuthorityMissingError);
+    await expect(ensureCertificate(secrets, request)).rejects.toThrow('ns/organization-ca');
+  });
+
+  it('reads the cache first, and the API server for what the cache lacks', async () => {
+    await ensureCertificate(secrets, request);
+    let reads = 0;
+    const cache = {
+      of: <T extends KubeObject>() => ({ get: (key: Key) => secrets.objects.get(keyString(key)) as T | undefined }),
+    };
+    const counted = {
+      now: () => secrets.time,
+      applier: secrets.applier,
+      client: {
+        get: async <T extends KubeObject>(_: ResourceType, key: Key) => {
+          reads += 1;
+          return secrets.objects.get(keyString(key)) as T | undefined;
+        },
+      },
+    };
+    await ensureCertificate({ ...counted, informers: cache }, request);
+    expect(reads).toBe(0);
+    const empty = { of: () => ({ get: () => undefined }) };
+    expect((await ensureCertificate({ ...counted, informers: empty }, request)).renewed).toBe(false);
+    expect(reads).toBe(2);
+  });
+});
+
+describe('ensureOperatorAuthority', () => {
+  it('makes authority and client certificate once, in the namespace of the operator', async () => {
+    const first = await ensureOperatorAuthority(secrets);
+    expect(secrets.writes).toBe(2);
+    const client = tlsPair(secrets.objects.get('operator/quorum-operator-client-tls'))!;
+    expect(inspect(client.certificatePem)).toMatchObject({ uris: [OPERATOR_URI], usages: ['client'], dnsNames: [] });
+    expect(belongsTogether(client.certificatePem, client.keyPem, first.caPem)).toBe(true);
+    const again = await ensureOperatorAuthority(secrets);
+    expect(again).toEqual({ ...first, client: { ...first.client, renewed: false } });
+    expect(secrets.writes).toBe(2);
+    expect(first.renewAt).toEqual(first.client.renewAt);
+  });
+
+  it('refuses an authority that is damaged instead of replacing it', async () => {
+    await ensureOperatorAuthority(secrets);
+    delete secrets.objects.get('operator/quorum-operator-ca')!.data['tls.key'];
+    await expect(ensureOperatorAuthority(secrets)).rejects.toThrow('operator/quorum-operator-ca');
+  });
+});
