@@ -24,7 +24,7 @@ export function referencePage(definition: KindDefinition): string {
     'The API server refuses a manifest that breaks one of these, with this message.',
     table(
       ['Where', 'Message'],
-      rules.map(({ path, message }) => [path === '' ? 'the object' : code(path), message]),
+      rules.map(({ path, message }) => [path === '' ? 'the object' : code(path), prose(message)]),
     ),
     '## Status',
     table(
@@ -62,7 +62,7 @@ function fieldRows(schema: StructuralSchema, path: string, out: string[][] = [])
     const field = `${path}.${name}`;
     const required = schema.required?.includes(name) === true && child.default === undefined;
     const fallback = child.default === undefined ? '' : code(JSON.stringify(child.default));
-    out.push([required ? `**${code(field)}**` : code(field), typeOf(child), fallback, child.description ?? '']);
+    out.push([required ? `**${code(field)}**` : code(field), typeOf(child), fallback, prose(child.description ?? '')]);
     fieldRows(child, field, out);
     if (child.items !== undefined) fieldRows(child.items, `${field}[]`, out);
     if (child.additionalProperties !== undefined) fieldRows(child.additionalProperties, `${field}.<key>`, out);
@@ -86,6 +86,14 @@ function typeOf(schema: StructuralSchema): string {
   if (schema.type === 'integer') return `integer, ${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'string' && schema.maxLength !== undefined) return `string, at most ${schema.maxLength}`;
   return schema.type;
+}
+
+/** Text whose angle brackets Markdown would take for HTML, code spans left alone. */
+function prose(text: string): string {
+  return text
+    .split('`')
+    .map((part, index) => (index % 2 === 0 ? part.replaceAll('<', '&lt;') : part))
+    .join('`');
 }
 
 const code = (text: string) => `\`${text}\``;
