@@ -16,9 +16,9 @@ export async function kindObstacle(): Promise<string | undefined> {
     timeoutMs: 10_000,
     allowFailure: true,
   }).catch((error: Error) => ({ code: 1, stdout: '', stderr: error.message }));
-  return answer.code === 0
-    ? undefined
-    : `kind needs Docker, which does not answer (${answer.stderr.trim().slice(0, 120)})`;
+  if (answer.code === 0) return undefined;
+  const reason = answer.stderr.trim().split('\n').at(-1)?.slice(0, 160);
+  return `kind needs Docker, which does not answer (${reason})`;
 }
 
 /** The cluster of this name, made if there is none. */
