@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const file = z.string().startsWith('/');
-/** PKCS#11 gives labels 32 bytes. */
+/** PKCS#11 gives labels of tokens 32 bytes; those of keys have no bound. */
 const label = z.string().min(1).max(32);
-const keys = z.array(z.strictObject({ name: z.string().min(1), label }));
+const keys = z.array(z.strictObject({ name: z.string().min(1), label: z.string().min(1).max(64) }));
 
 /** What `token-init` makes: two tokens, so that the sidecar's own PIN opens no account. */
 export const tokenConfigSchema = z.strictObject({

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import pkcs11 from 'pkcs11js';
 import { fromPkcs11, HsmError } from '../hsm/errors.ts';
 import { keyTemplates, listKeys } from '../hsm/keys.ts';
@@ -17,7 +19,7 @@ export interface TokenRequest {
 /**
  * Makes the two SoftHSM tokens of an organization with their keys, inside the module, and packs them. The private keys
  * exist nowhere but in the returned archive, encrypted by SoftHSM under each token's PIN.
- * @param directory an empty folder in a memory volume
+ * @param directory a folder in a memory volume; tokens that an interrupted run left there are removed
  * @throws HsmError when the module refuses, or reports a key that is not what was asked for
  */
 export async function createTokens(
@@ -28,6 +30,7 @@ export async function createTokens(
   service: TokenRequest,
 ): Promise<{ archive: Buffer; record: TokenFile }> {
   const tokens = writeSoftHsmConfig(directory);
+  for (const name of readdirSync(tokens)) rmSync(join(tokens, name), { recursive: true });
   process.env.SOFTHSM2_CONF = softHsmConfigFile(directory);
   const module = openModule(modulePath);
   try {
