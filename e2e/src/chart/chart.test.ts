@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { CLUSTER_WIDE, PER_NAMESPACE } from '../../../operator/src/informers.ts';
 import type { Manifest } from './api-client.ts';
 import { CHART, findHelm, helm, REQUIRED, render, renderText, set } from './helm.ts';
 
@@ -86,6 +87,19 @@ describe.skipIf(findHelm() === undefined)('chart, with helm', () => {
     }
     const bindings = manifests.filter(({ kind }) => kind === 'ClusterRoleBinding');
     expect(bindings.map(({ roleRef }) => roleRef.name)).toEqual(['quorum-operator']);
+  });
+
+  test.each([
+    ['in the cluster', 'quorum-operator', CLUSTER_WIDE],
+    ['in organization namespaces', 'quorum-operator-organization', PER_NAMESPACE],
+  ])('what the operator follows %s it may read', async (_, role, types) => {
+    const { rules } = named(await render(), 'ClusterRole', role);
+    for (const { group, plural } of types) {
+      const verbs = rules
+        .filter((rule: Manifest) => rule.apiGroups.includes(group) && rule.resources.includes(plural))
+        .flatMap((rule: Manifest) => rule.verbs);
+      expect(verbs, plural).toEqual(expect.arrayContaining(['get', 'list', 'watch']));
+    }
   });
 
   test('every rule of a role says why', async () => {

@@ -106,7 +106,9 @@ const imported = rules(
       ),
     configMapRef: z
       .strictObject({
-        namespace: dnsLabel().describe('Namespace of the ConfigMap.'),
+        namespace: dnsLabel().describe(
+          'Namespace of the ConfigMap; one of an organization hosted here, where the operator may read it.',
+        ),
         name: objectName.describe('Name of the ConfigMap.'),
         key: dataKey.default('genesis.json').describe('Key in the ConfigMap.'),
       })
