@@ -25,7 +25,7 @@ import { memberDirectory } from './members.ts';
 import type { Observation } from './observation.ts';
 import { perform } from './perform.ts';
 import { type Reason, reasons } from './reasons.ts';
-import { statusOf, verdictOf } from './status.ts';
+import { statusOf, statusOfFailure, verdictOf } from './status.ts';
 
 /** Keys, then genesis, then what is left: more rounds mean that somebody undoes what is done, and the next reconcile goes on. */
 const MAX_ROUNDS = 4;
@@ -88,6 +88,16 @@ function ownedKeys(object: KubeObject): Key[] {
 export async function reconcileConsortium(deps: ControllerDeps, consortium: Consortium & KubeObject): Promise<Outcome> {
   // Nothing of a deleted Consortium is taken away: keys, data and the policies that guard them outlive it.
   if (consortium.metadata.deletionTimestamp !== undefined || consortium.spec.suspend === true) return { kind: 'done' };
+  try {
+    return await bringAbout(deps, consortium);
+  } catch (error) {
+    const status = statusOfFailure(consortium, error, deps.now());
+    if (status) await deps.status.write(CONSORTIUMS, consortium, status);
+    throw error;
+  }
+}
+
+async function bringAbout(deps: ControllerDeps, consortium: Consortium & KubeObject): Promise<Outcome> {
   const operatorAuthority = await ensureOperatorAuthority(deps);
   const claims = await gatherClaims(deps, consortium);
   await lay(deps, consortium, claims);

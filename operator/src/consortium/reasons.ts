@@ -2,7 +2,8 @@
 export const reasons = {
   /** Ready. */
   Running: 'Running',
-  Suspended: 'Suspended',
+  /** The API server refused something, or a Secret of the operator is damaged; tried again. */
+  ReconcileFailed: 'ReconcileFailed',
 
   /** Another Consortium, or another organization of this one, has the namespace. */
   NamespaceConflict: 'NamespaceConflict',
@@ -52,7 +53,6 @@ export const reasons = {
   NodeKeyCreated: 'NodeKeyCreated',
   GenesisCreated: 'GenesisCreated',
   GenesisRestored: 'GenesisRestored',
-  CertificateRenewed: 'CertificateRenewed',
 } as const;
 
 export type Reason = (typeof reasons)[keyof typeof reasons];

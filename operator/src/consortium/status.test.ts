@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { KubeApiError, KubeConnectionError } from '../kube/errors.ts';
 import type { Condition } from '../kube/types.ts';
 import { createAuthority } from '../pki/x509.ts';
 import { decide } from './decide.ts';
 import { resolveGenesis } from './genesis-source.ts';
 import type { Observation } from './observation.ts';
-import { statusOf } from './status.ts';
+import { statusOf, statusOfFailure } from './status.ts';
 import { consortium, fixedIdentity, now, observe, quorumNode, withNode, withOrganization } from './testing.ts';
 
 let caPem: string;
@@ -171,5 +172,40 @@ describe('status', () => {
       ],
     };
     expect(status(complete(consortium(spec))).summary).toBe('2 organizations, 1/1 validators ready and 1 elsewhere');
+  });
+
+  describe('after a reconcile that failed', () => {
+    const refused = (code: number, reason: string) =>
+      new KubeApiError({ code, reason, message: 'told by the server', request: 'PATCH /api/v1/x' });
+    const failure = (error: unknown) => {
+      const recorded = status(complete());
+      return { recorded, next: statusOfFailure(consortium({}, recorded), error, now) };
+    };
+
+    it.each<[string, unknown, string]>([
+      ['a right that is missing', refused(403, 'Forbidden'), 'told by the server'],
+      ['a damaged Secret', new Error('Secret operator/quorum-operator-ca has no tls.crt'), 'quorum-operator-ca'],
+      [
+        'an object that is invalid, without quoting it',
+        refused(422, 'Invalid'),
+        'PATCH /api/v1/x: the API server calls the object invalid',
+      ],
+    ])('tells of %s and forgets nothing', (_, error, message) => {
+      const { recorded, next } = failure(error);
+      const ready = ((next?.conditions ?? []) as Condition[]).find(({ type }) => type === 'Ready');
+      expect(ready).toMatchObject({ status: 'False', reason: 'ReconcileFailed' });
+      expect(ready?.message).toContain(message);
+      expect(next).toMatchObject({
+        genesis: recorded.genesis,
+        validators: recorded.validators,
+        organizations: recorded.organizations,
+      });
+    });
+
+    it.each<[string, unknown]>([
+      ['a conflict', refused(409, 'Conflict')],
+      ['too many requests', refused(429, 'TooManyRequests')],
+      ['no connection', new KubeConnectionError('GET /', new Error('refused'))],
+    ])('does not tell of %s, which passes', (_, error) => expect(failure(error).next).toBeUndefined());
   });
 });

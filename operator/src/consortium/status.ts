@@ -1,5 +1,6 @@
-import type { ConsortiumStatus } from '../api/consortium.ts';
+import type { Consortium, ConsortiumStatus } from '../api/consortium.ts';
 import { getCondition, isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
+import { KubeApiError, KubeConnectionError } from '../kube/errors.ts';
 import type { Condition } from '../kube/types.ts';
 import { inspect } from '../pki/inspect.ts';
 import { type Decision, expiringAuthorities } from './decide.ts';
@@ -36,6 +37,35 @@ export function statusOf(observation: Observation, decision: Decision): Consorti
     organizations: organizationRecords(observation),
     summary: summary(observation),
   };
+}
+
+/**
+ * The status after a reconcile that failed in a way that people have to know of: all that was recorded, and Ready=False with the error.
+ * @returns undefined for what passes by itself: a conflict, an overloaded or unreachable API server.
+ */
+export function statusOfFailure(consortium: Consortium, error: unknown, now: Date): ConsortiumStatus | undefined {
+  const message = failureMessage(error);
+  if (message === undefined) return undefined;
+  const generation = consortium.metadata.generation ?? 0;
+  const { conditions, observedGeneration } = consortium.status ?? {};
+  const previous = {
+    conditions: (conditions ?? []) as readonly Condition[],
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+  };
+  return {
+    ...consortium.status,
+    ...readyFrom(previous, { kind: 'failing', reason: reasons.ReconcileFailed, message }, generation, now),
+  };
+}
+
+/** Of an object that the API server calls invalid only the request is told: its words can quote what was sent. */
+function failureMessage(error: unknown): string | undefined {
+  if (error instanceof KubeConnectionError) return undefined;
+  if (!(error instanceof KubeApiError)) return error instanceof Error ? error.message : String(error);
+  if (error.isForbidden) return error.message;
+  return error.isInvalid
+    ? `${error.request}: the API server calls the object invalid; see the log of the operator`
+    : undefined;
 }
 
 /** Whether the network is as declared, and if not, the one thing to tell. */
