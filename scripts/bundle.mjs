@@ -45,7 +45,8 @@ const external = {
   'node-gyp-build': { keep: (file) => /\.(js|json)$|^LICENSE$/.test(file) },
   '@electric-sql/pglite': {
     keep: (file) =>
-      /^(package\.json|LICENSE)$/.test(file) || /^dist\/(index\.js|chunk-[^/]*\.js|initdb\.js|fs\/[^/]*\.js)$/.test(file) ||
+      /^(package\.json|LICENSE)$/.test(file) ||
+      /^dist\/(index\.js|chunk-[^/]*\.js|initdb\.js|fs\/[^/]*\.js)$/.test(file) ||
       /^dist\/[^/]*\.(wasm|data)$/.test(file),
   },
 };
@@ -65,7 +66,13 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(programs))
     result.missing.push(name);
     continue;
   }
-  await bundle(name, program);
+  try {
+    await bundle(name, program);
+  } catch (error) {
+    const [first] = error.errors ?? [];
+    const where = first?.location ? `${first.location.file}:${first.location.line}: ` : '';
+    fail(`${name}: ${where}${first?.text ?? error.message}`);
+  }
   result.bundled.push(name);
 }
 console.log(JSON.stringify(result));
@@ -84,7 +91,7 @@ async function bundle(name, { entry, binaries = [] }) {
     minifySyntax: true,
     legalComments: 'none',
     metafile: true,
-    logLevel: 'warning',
+    logLevel: 'silent',
     logOverride: { 'empty-import-meta': 'silent' },
     // A property of globalThis, because a constant called `require` would clash with one that bundled code declares.
     banner: {
