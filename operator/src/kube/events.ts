@@ -72,10 +72,11 @@ export class EventRecorder {
     const time = microTime(recorded.at);
     if (recorded.event.name !== undefined) {
       try {
+        // Nothing else of an event may change, so a combined one keeps the first message it stood for.
         await this.#client.patch(
           EVENTS,
           { namespace, name: recorded.event.name },
-          { note: cut(recorded.message), series: { count: recorded.count, lastObservedTime: time } },
+          { series: { count: recorded.count, lastObservedTime: time } },
         );
         return;
       } catch {

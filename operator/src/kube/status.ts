@@ -1,7 +1,7 @@
 import { canonicalJson } from './apply.ts';
 import type { KubeClient } from './client.ts';
 import { KubeApiError } from './errors.ts';
-import type { KubeObject, ResourceType } from './types.ts';
+import { type KubeObject, keyOf, type ResourceType } from './types.ts';
 
 export interface StatusWriterOptions {
   /** Owner of the status; never rename it. */
@@ -20,7 +20,7 @@ export class StatusWriter {
 
   /**
    * A resource that is gone by now, or was replaced by another of its name, is no error: nobody waits for its status.
-   * @param object the resource as read; its status is what is compared against
+   * @param object the resource as read; its status is what is compared against. One read a moment too early is fine.
    * @param status the whole status that this field manager owns
    * @param equal tells whether two statuses are the same to readers (times aside, say). Default: deep equality.
    */
@@ -33,27 +33,39 @@ export class StatusWriter {
     if (object.status !== undefined && equal(object.status, status)) {
       return { object: object as T, changed: false };
     }
-    const { name, namespace, uid } = object.metadata;
-    const metadata = {
-      name,
-      ...(namespace === undefined ? {} : { namespace }),
-      // A precondition: the status is about this object and no other.
-      ...(uid === undefined ? {} : { uid }),
-    };
     try {
-      const { apiVersion, kind } = object;
-      const written = await this.#client.applyStatus<T>(
-        type,
-        { apiVersion, kind, metadata, status },
-        { fieldManager: this.#fieldManager },
-      );
-      return { object: written, changed: written.metadata.resourceVersion !== object.metadata.resourceVersion };
+      return await this.#apply<T>(type, object, status);
     } catch (error) {
-      if (error instanceof KubeApiError && (error.isNotFound || error.isConflict)) {
+      if (error instanceof KubeApiError && error.isNotFound) {
         return { object: object as T, changed: false };
       }
-      throw error;
+      if (!(error instanceof KubeApiError && error.isConflict)) {
+        throw error;
+      }
     }
+    const live = await this.#client.get<T>(type, keyOf(object));
+    // Of a replaced object or an older spec the status is of no use; the change that was missed leads to a new one.
+    if (live?.metadata.uid !== object.metadata.uid || live?.metadata.generation !== object.metadata.generation) {
+      return { object: object as T, changed: false };
+    }
+    return this.#apply<T>(type, live as T, status);
+  }
+
+  async #apply<T extends KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    status: object,
+  ): Promise<{ object: T; changed: boolean }> {
+    const { apiVersion, kind } = object;
+    // The API server ignores a uid in a status, so the resource version has to tell this object from its successor.
+    const { resourceVersion } = object.metadata;
+    const metadata = { ...keyOf(object), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+    const written = await this.#client.applyStatus<T>(
+      type,
+      { apiVersion, kind, metadata, status },
+      { fieldManager: this.#fieldManager },
+    );
+    return { object: written, changed: written.metadata.resourceVersion !== resourceVersion };
   }
 }
 
