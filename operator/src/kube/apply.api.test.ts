@@ -402,6 +402,21 @@ describe('Applier', () => {
     expect(await countRequests(client)).toBe(before + 1);
   });
 
+  it('does not write the same again while the cache has not seen its last write', async () => {
+    const client = testClient(inject('kubeconfig'));
+    const [type, desired] = samples.ConfigMap!(await testNamespace(client));
+    const applier = freshApplier(client);
+    const stale = (await applier.apply(type, desired)).object;
+    const next = { ...desired, data: { a: '2' } };
+    expect((await applier.apply(type, next, stale)).changed).toBe(true);
+    const before = await countRequests(client);
+    expect((await applier.apply(type, next, stale)).changed).toBe(false);
+    expect(await countRequests(client)).toBe(before);
+    expect((await applier.apply(type, { ...desired, data: { a: '3' } }, stale)).changed).toBe(true);
+    // Not seen at all yet: the server is asked, and the answer is known to be our own.
+    expect((await applier.apply(type, { ...desired, data: { a: '3' } }, null)).changed).toBe(false);
+  });
+
   it('refuses a field that the API server does not know instead of losing it in silence', async () => {
     const client = testClient(inject('kubeconfig'));
     const [type, desired] = samples.ConfigMap!(await testNamespace(client));

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { KubeClient } from './client.ts';
 import { KubeApiError } from './errors.ts';
 import { holds } from './holds.ts';
-import { type KubeObject, keyOf, type ResourceType, typeName } from './types.ts';
+import { OwnWrites } from './own-writes.ts';
+import { type KubeObject, keyOf, keyString, type ResourceType, typeName } from './types.ts';
 
 export interface ApplierOptions {
   /** Owner of the fields; never rename it, the old owner's fields would stay for ever. */
@@ -23,6 +24,8 @@ export class Applier {
   readonly #client: KubeClient;
   readonly #fieldManager: string;
   readonly #hashAnnotation: string;
+  readonly #writes = new OwnWrites<string>();
+  /** By object: resource version and hash of an apply that changed nothing. */
   readonly #futile = new Map<string, string>();
 
   constructor(client: KubeClient, options: ApplierOptions) {
@@ -44,24 +47,25 @@ export class Applier {
   ): Promise<{ object: T; changed: boolean }> {
     const existing = live === undefined ? await this.#client.get(type, keyOf(desired)) : (live ?? undefined);
     const hash = hashOf(desired);
-    const memory = `${typeName(type)}/${existing?.metadata.uid}`;
+    const key = `${typeName(type)}/${keyString(keyOf(desired))}`;
+    const version = existing?.metadata.resourceVersion;
+    const unseen = this.#writes.unseen(key, version);
     if (existing !== undefined) {
-      const same = existing.metadata.annotations?.[this.#hashAnnotation] === hash && holds(desired, existing);
-      if (same || this.#futile.get(memory) === `${existing.metadata.resourceVersion} ${hash}`) {
+      const held = existing.metadata.annotations?.[this.#hashAnnotation] === hash && holds(desired, existing);
+      if (held || unseen?.value === hash || this.#futile.get(key) === `${version} ${hash}`) {
         return { object: existing as T, changed: false };
       }
     }
     const object = await this.#client.apply<T>(type, this.#withHash(desired, hash), {
       fieldManager: this.#fieldManager,
     });
-    const version = object.metadata.resourceVersion;
-    if (existing !== undefined && version === existing.metadata.resourceVersion) {
+    const written = object.metadata.resourceVersion;
+    if (version !== undefined && version === written) {
       // The server found nothing to change: the comparison knows less than the server does. Not asked again.
-      this.#remember(memory, `${version} ${hash}`);
-      return { object, changed: false };
+      this.#remember(key, `${version} ${hash}`);
     }
-    this.#futile.delete(memory);
-    return { object, changed: true };
+    this.#writes.remember(key, written, hash);
+    return { object, changed: written !== version && written !== unseen?.version };
   }
 
   /**
@@ -98,11 +102,11 @@ export class Applier {
     return { ...desired, metadata: { ...desired.metadata, annotations } };
   }
 
-  #remember(memory: string, state: string): void {
+  #remember(key: string, state: string): void {
     if (this.#futile.size >= MAX_FUTILE) {
       this.#futile.clear();
     }
-    this.#futile.set(memory, state);
+    this.#futile.set(key, state);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Durations in seconds, controller-runtime's buckets for reconciles. */
 const RECONCILE_BUCKETS = [
@@ -134,5 +134,10 @@ export class KubeMetrics {
   onScrape(callback: () => void): () => void {
     this.#scrapes.add(callback);
     return () => this.#scrapes.delete(callback);
+  }
+
+  /** Adds the process' own: memory, CPU, handles, event-loop lag (nodejs_eventloop_lag_*). Once a process. */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
   }
 }

@@ -101,6 +101,16 @@ it('writes once, then not until something differs', async () => {
   expect(await countRequests(client)).toBe(before);
 });
 
+it('does not write the same again while the cache has not seen its last write', async () => {
+  const { client, widget, writer } = await setup();
+  await writer.write(WIDGETS, widget, { observedGeneration: 1 });
+  const before = await countRequests(client);
+  expect((await writer.write(WIDGETS, widget, { observedGeneration: 1 })).changed).toBe(false);
+  expect(await countRequests(client)).toBe(before);
+  // Back to what the cache still shows: that is a change all the same.
+  expect((await writer.write(WIDGETS, widget, { observedGeneration: -1 })).changed).toBe(true);
+});
+
 it('removes conditions and fields that are no longer said', async () => {
   const { widget, writer } = await setup();
   const both = [condition('Ready'), condition('Reconciling')];

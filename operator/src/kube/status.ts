@@ -1,7 +1,8 @@
 import { canonicalJson } from './apply.ts';
 import type { KubeClient } from './client.ts';
 import { KubeApiError } from './errors.ts';
-import { type KubeObject, keyOf, type ResourceType } from './types.ts';
+import { OwnWrites } from './own-writes.ts';
+import { type KubeObject, keyOf, type ResourceType, typeName } from './types.ts';
 
 export interface StatusWriterOptions {
   /** Owner of the status; never rename it. */
@@ -12,6 +13,7 @@ export interface StatusWriterOptions {
 export class StatusWriter {
   readonly #client: KubeClient;
   readonly #fieldManager: string;
+  readonly #writes = new OwnWrites<object>();
 
   constructor(client: KubeClient, options: StatusWriterOptions) {
     this.#client = client;
@@ -30,7 +32,10 @@ export class StatusWriter {
     status: object,
     equal: (live: unknown, next: unknown) => boolean = sameJson,
   ): Promise<{ object: T; changed: boolean }> {
-    if (object.status !== undefined && equal(object.status, status)) {
+    const key = `${typeName(type)}/${object.metadata.uid}`;
+    const unseen = this.#writes.unseen(key, object.metadata.resourceVersion);
+    const last = unseen?.value ?? object.status;
+    if (last !== undefined && equal(last, status)) {
       return { object: object as T, changed: false };
     }
     try {
@@ -65,7 +70,9 @@ export class StatusWriter {
       { apiVersion, kind, metadata, status },
       { fieldManager: this.#fieldManager },
     );
-    return { object: written, changed: written.metadata.resourceVersion !== resourceVersion };
+    const version = written.metadata.resourceVersion;
+    this.#writes.remember(`${typeName(type)}/${written.metadata.uid}`, version, status);
+    return { object: written, changed: version !== resourceVersion };
   }
 }
 
