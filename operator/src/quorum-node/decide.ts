@@ -60,9 +60,10 @@ export const authoritiesExist: Policy = ({ node, consortium, authorities }) => {
   );
 };
 
-export const keyNotLost: Policy = ({ node, consortium, identity }) => {
+/** Where the organization is not prepared, nothing could be read, so nothing is lost. */
+export const keyNotLost: Policy = ({ node, consortium, authorities, identity }) => {
   const known = node.status?.address;
-  if (!consortium || !known || identity?.address === known) return undefined;
+  if (!consortium || !authorities.organization || !known || identity?.address === known) return undefined;
   const found = identity ? `holds another key, of address ${identity.address}` : 'is gone';
   return stalled(
     reasons.KeyLost,

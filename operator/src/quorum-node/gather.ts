@@ -26,11 +26,14 @@ import type {
 
 type GatherDeps = Pick<ControllerDeps, 'client' | 'informers' | 'config'>;
 
-/** Reads everything about a node once, from the caches but for what users own: ConfigMaps with their keys. */
+/**
+ * Reads everything about a node once, from the caches but for what users own: ConfigMaps with their keys.
+ * @param now.prepared the operator may read in the node's namespace; before that only the caches are looked at
+ */
 export async function gather(
   deps: GatherDeps,
   node: QuorumNode,
-  door: DoorReading | undefined,
+  now: { readonly door: DoorReading | undefined; readonly prepared: boolean },
 ): Promise<NodeObservation> {
   const cached = <T extends KubeObject = KubeObject>(
     type: ResourceType,
@@ -59,14 +62,14 @@ export async function gather(
       organization: cached(CONFIGMAPS, objectNames.organizationCa)?.data?.['ca.crt'],
       operator: cached(CONFIGMAPS, objectNames.operatorCa)?.data?.['ca.crt'],
     },
-    identity: await readIdentity(deps, node),
+    identity: now.prepared ? await readIdentity(deps, node) : undefined,
     peerService: cached(SERVICES, objectNames.peerService(name)),
     signer,
     tessera,
-    issuers: await readIssuers(deps, node, signer),
+    issuers: now.prepared ? await readIssuers(deps, node, signer) : [],
     statefulSet: cached(STATEFULSETS, name),
     pod: cached(PODS, podName(name)),
-    door,
+    door: now.door,
     others: otherNodes(deps, node),
   };
 }

@@ -76,7 +76,15 @@ const fixtures: Record<string, NodeObservation> = {
       environment: 'Production',
       module: { image: digest('cloudhsm'), path: '/opt/cloudhsm/lib/libcloudhsm_pkcs11.so' },
       token: { pinSecretRef: { name: 'hsm-pins' } },
-      database: { postgres: { host: 'db.alpha-data.svc', name: 'signer', user: 'signer', certificate: {} } },
+      database: {
+        postgres: {
+          host: 'db.alpha-data.svc',
+          name: 'signer',
+          user: 'signer',
+          certificate: {},
+          caConfigMapRef: { name: 'db-ca' },
+        },
+      },
     }),
   }),
 };

@@ -92,7 +92,14 @@ function signerDatabase(signer: HsmSigner): SignerDatabase {
   const { provision, postgres } = signer.spec.database;
   const { name, namespace } = signer.metadata;
   if (postgres) {
-    return { kind: 'postgres', host: postgres.host, port: postgres.port, database: postgres.name, user: postgres.user };
+    return {
+      kind: 'postgres',
+      host: postgres.host,
+      port: postgres.port,
+      database: postgres.name,
+      user: postgres.user,
+      ownCa: postgres.caConfigMapRef !== undefined,
+    };
   }
   if (!provision) return { kind: 'embedded' };
   const host = `${objectNames.postgres(name)}.${namespace}.svc`;
@@ -102,6 +109,7 @@ function signerDatabase(signer: HsmSigner): SignerDatabase {
     port: ports.postgres,
     database: DATABASE,
     user: DATABASE_USER,
+    ownCa: false,
   };
 }
 
@@ -152,6 +160,7 @@ function signerVolumesOf(observation: NodeObservation): SignerVolumes | undefine
     databaseTlsSecret: embedded
       ? undefined
       : (database.postgres?.certificate?.secretRef?.name ?? objectNames.databaseTls(name)),
+    databaseCa: database.postgres?.caConfigMapRef,
     embeddedDatabaseClaim: embedded ? embeddedDatabaseClaim(node.metadata.name) : undefined,
   };
 }

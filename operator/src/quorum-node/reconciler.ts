@@ -12,6 +12,7 @@ import { objectNames } from '../names.ts';
 import { AuthorityMissingError } from '../pki/certificate.ts';
 import { secondsUntil } from '../pki/inspect.ts';
 import { removeOldConfigurations } from '../workload/config-garbage.ts';
+import { followNamespace } from '../workload/follow.ts';
 import { shortHash } from '../workload/hash.ts';
 import { podIsReady, podName } from '../workload/pod.ts';
 import { RolloutLock } from '../workload/rollout-lock.ts';
@@ -28,7 +29,7 @@ import { type Rollout, rollout, rolloutInput } from './rollout.ts';
 import { status, verdict } from './status.ts';
 
 /** Seconds until a node is looked at again although nothing was told about it. */
-const LOOK_AGAIN = { ready: 30, notReady: 10, starting: 2, missingKeys: 5 } as const;
+const LOOK_AGAIN = { ready: 30, notReady: 10, starting: 2, missingKeys: 2 } as const;
 /** A pod younger than this, in milliseconds, is starting. */
 const STARTING_MS = 120_000;
 
@@ -61,8 +62,8 @@ export class QuorumNodeReconciler {
     // Children go with the garbage collector; keys and volumes stay.
     if (node.metadata.deletionTimestamp || node.spec.suspend) return { kind: 'done' };
 
-    await this.#childrenCached(node);
-    let observation = await gather(this.#deps, node, await this.#readDoor(node));
+    const prepared = await followNamespace(this.#deps, node.metadata.namespace!);
+    let observation = await gather(this.#deps, node, { door: await this.#readDoor(node), prepared });
     let findings = decide(observation);
     let renewSeconds = Number.POSITIVE_INFINITY;
     if (!findings.some((finding) => finding.blocks === 'children')) {
@@ -73,13 +74,6 @@ export class QuorumNodeReconciler {
     await this.#tell(observation, result, decision);
     await this.#afterwards(observation, result, decision, log);
     return this.#next(observation, findings, result, renewSeconds);
-  }
-
-  /** The organization's namespace is followed from the moment the Consortium prepared it; before that there is nothing to see. */
-  async #childrenCached(node: QuorumNode): Promise<void> {
-    const namespace = node.metadata.namespace!;
-    const prepared = this.#deps.informers.of(CONFIGMAPS).get({ namespace, name: objectNames.organizationCa });
-    if (prepared) await this.#deps.informers.addNamespace(namespace);
   }
 
   async #apply(

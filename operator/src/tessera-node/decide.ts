@@ -98,7 +98,7 @@ export const keysUsable: Policy = ({ tessera, consortium, keys }) => {
 };
 
 export const databaseUsable: Policy = ({ tessera, consortium, database }) => {
-  if (!consortium) return undefined;
+  if (!consortium || database.kind === 'unread') return undefined;
   if (database.kind === 'embedded') {
     if (database.password || !tessera.status?.publicKeys?.length) return undefined;
     return stalled(

@@ -22,8 +22,11 @@ export function managersOf(tesseras: Pick<StoreReader, 'byIndex'>, consortium: s
   return tesseras.byIndex(BY_CONSORTIUM, consortium) as unknown as TesseraNode[];
 }
 
-/** Reads everything about a transaction manager once. Secrets of users are not cached, so those are asked for. */
-export async function gather(deps: GatherDeps, tessera: TesseraNode): Promise<TesseraObservation> {
+/**
+ * Reads everything about a transaction manager once. Secrets of users are not cached, so those are asked for.
+ * @param prepared the operator may read in the namespace; before that keys and credentials are not looked for
+ */
+export async function gather(deps: GatherDeps, tessera: TesseraNode, prepared: boolean): Promise<TesseraObservation> {
   const namespace = tessera.metadata.namespace!;
   const cached = (type: ResourceType, name: string) => deps.informers.of<KubeObject>(type).get({ name, namespace });
   const consortiumName = tessera.spec.consortiumRef.name;
@@ -42,8 +45,8 @@ export async function gather(deps: GatherDeps, tessera: TesseraNode): Promise<Te
       operator: cached(CONFIGMAPS, objectNames.operatorCa)?.data?.['ca.crt'],
       members: cached(CONFIGMAPS, objectNames.membersCa)?.data?.['ca.crt'],
     },
-    keys: await Promise.all(tessera.spec.keys.map((key) => readKey(deps, namespace, key))),
-    database: await readDatabase(deps, tessera),
+    keys: prepared ? await Promise.all(tessera.spec.keys.map((key) => readKey(deps, namespace, key))) : [],
+    database: prepared ? await readDatabase(deps, tessera) : { kind: 'unread' },
     managers: managers.map((manager) => keyString(keyOf(manager))).sort(),
     statefulSet: cached(STATEFULSETS, tessera.metadata.name),
     pod: cached(PODS, podName(tessera.metadata.name)),

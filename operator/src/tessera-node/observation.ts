@@ -19,7 +19,7 @@ export interface TesseraObservation {
     readonly operator?: string | undefined;
     readonly members?: string | undefined;
   };
-  /** In the order of `spec.keys`. */
+  /** In the order of `spec.keys`; empty while the namespace is not prepared. */
   readonly keys: readonly KeyReading[];
   readonly database: DatabaseReading;
   /** Every TesseraNode of the consortium in this cluster, this one included, as `namespace/name`. */
@@ -38,6 +38,8 @@ export type KeyReading =
   | { readonly kind: 'unsupported'; readonly name: string; readonly source: string };
 
 export type DatabaseReading =
+  /** The namespace is not prepared yet. */
+  | { readonly kind: 'unread' }
   /** `password` is secret; absent until it was made. */
   | { readonly kind: 'embedded'; readonly password?: string | undefined }
   | {

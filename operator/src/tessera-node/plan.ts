@@ -55,6 +55,7 @@ export function planOf(observation: TesseraObservation): TesseraPlan {
 }
 
 function databaseOf({ tessera, database }: TesseraObservation): TesseraDatabase {
+  if (database.kind === 'unread') throw new Error('the namespace is not prepared');
   if (database.kind === 'embedded') {
     if (!database.password) throw new Error('the password of the embedded database is unknown');
     return { kind: 'embedded', password: database.password };

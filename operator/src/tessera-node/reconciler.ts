@@ -4,20 +4,13 @@ import type { TesseraNode } from '../api/tessera-node.ts';
 import type { ControllerDeps } from '../deps.ts';
 import { getCondition, type Verdict } from '../kube/conditions.ts';
 import type { Outcome } from '../kube/controller.ts';
-import {
-  CONFIGMAPS,
-  NETWORKPOLICIES,
-  PODDISRUPTIONBUDGETS,
-  PODS,
-  SECRETS,
-  SERVICES,
-  STATEFULSETS,
-} from '../kube/resources.ts';
+import { NETWORKPOLICIES, PODDISRUPTIONBUDGETS, PODS, SECRETS, SERVICES, STATEFULSETS } from '../kube/resources.ts';
 import { type Condition, type Key, type KubeObject, keyString, type ResourceType } from '../kube/types.ts';
 import { certificateUri, objectNames } from '../names.ts';
 import { AuthorityMissingError, type EnsuredCertificate, ensureCertificate } from '../pki/certificate.ts';
 import { secondsUntil } from '../pki/inspect.ts';
 import { removeOldConfigurations } from '../workload/config-garbage.ts';
+import { followNamespace } from '../workload/follow.ts';
 import { podIsReady } from '../workload/pod.ts';
 import { RolloutLock } from '../workload/rollout-lock.ts';
 import { CONFIG_LABEL, configSecret, tesseraFiles } from './build/config.ts';
@@ -66,10 +59,8 @@ export class TesseraNodeReconciler {
     if (tessera.metadata.deletionTimestamp) return { kind: 'done' };
 
     const namespace = tessera.metadata.namespace!;
-    const prepared = this.#deps.informers.of(CONFIGMAPS).get({ namespace, name: objectNames.organizationCa });
-    if (prepared) await this.#deps.informers.addNamespace(namespace);
-
-    let observation = await gather(this.#deps, tessera);
+    const prepared = await followNamespace(this.#deps, namespace);
+    let observation = await gather(this.#deps, tessera, prepared);
     let findings = decide(observation);
     let renewSeconds: number | undefined;
     if (!findings.some((finding) => finding.blocks === 'children')) {
@@ -142,7 +133,7 @@ export class TesseraNodeReconciler {
     }
     // Read again what is really there: another process may have been first.
     const issued = database.kind === 'postgres' && database.issued && !database.credentials;
-    return made || issued ? gather(this.#deps, tessera) : observation;
+    return made || issued ? gather(this.#deps, tessera, true) : observation;
   }
 
   async #ensureCertificates(observation: TesseraObservation): Promise<EnsuredCertificate[]> {

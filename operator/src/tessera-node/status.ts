@@ -53,7 +53,7 @@ export function status(observation: TesseraObservation, result: Verdict, now: Da
   const conditions = (previous?.conditions ?? []) as Condition[];
   const readiness = readyFrom({ ...previous, conditions }, result, tessera.metadata.generation ?? 0, now);
   const publicKeys = keys.flatMap((key) => (key.kind === 'ok' ? [key.publicKey] : []));
-  const complete = publicKeys.length === keys.length;
+  const complete = publicKeys.length === tessera.spec.keys.length;
   const running = runningImage(pod, 'tessera');
   const fields = {
     url: peerUrl(frameOf(observation)),

@@ -3,7 +3,9 @@ import type { KubeObject } from '../kube/types.ts';
 
 /** For golden files: manifests as one YAML text, the data of Secrets as text, JSON in them laid out to be read. */
 export function goldenText(manifests: readonly KubeObject[]): string {
-  return manifests.map((manifest) => stringify(readable(manifest), { lineWidth: 0 })).join('---\n');
+  return manifests
+    .map((manifest) => stringify(readable(manifest), { lineWidth: 0, aliasDuplicateObjects: false }))
+    .join('---\n');
 }
 
 function readable(manifest: KubeObject): KubeObject {

@@ -15,6 +15,7 @@ export const doorPaths = {
   token: '/etc/quorum/token',
   pin: '/etc/quorum/pin',
   databaseTls: '/etc/quorum/database-tls',
+  databaseCa: '/etc/quorum/database-ca',
   softhsm: '/run/softhsm',
   database: '/var/lib/quorum',
 } as const;
@@ -26,6 +27,8 @@ export type SignerDatabase =
       readonly port: number;
       readonly database: string;
       readonly user: string;
+      /** The server's certificate comes from another authority than the organization's. */
+      readonly ownCa: boolean;
     }
   | { readonly kind: 'embedded' };
 
@@ -118,16 +121,19 @@ function signerConfig(signer: DoorSigner): NonNullable<DoorConfigInput['signer']
         ? { softhsm: { archiveFile: `${doorPaths.token}/token.tar.gz`, directory: doorPaths.softhsm } }
         : {}),
     },
-    database:
-      signer.database.kind === 'embedded'
-        ? { kind: 'embedded', directory: doorPaths.database }
-        : {
-            ...signer.database,
-            caFile: `${doorPaths.organizationCa}/ca.crt`,
-            certFile: `${doorPaths.databaseTls}/tls.crt`,
-            keyFile: `${doorPaths.databaseTls}/tls.key`,
-          },
+    database: databaseConfig(signer.database),
     peers: signer.peers.map(({ name, url }) => ({ name, url })),
+  };
+}
+
+function databaseConfig(database: SignerDatabase): NonNullable<DoorConfigInput['signer']>['database'] {
+  if (database.kind === 'embedded') return { kind: 'embedded', directory: doorPaths.database };
+  const { ownCa, ...server } = database;
+  return {
+    ...server,
+    caFile: `${ownCa ? doorPaths.databaseCa : doorPaths.organizationCa}/ca.crt`,
+    certFile: `${doorPaths.databaseTls}/tls.crt`,
+    keyFile: `${doorPaths.databaseTls}/tls.key`,
   };
 }
 

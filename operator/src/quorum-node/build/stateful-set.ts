@@ -19,6 +19,8 @@ export interface SignerVolumes {
   readonly pinSecret: string;
   /** Secret with the database's client certificate; absent with the embedded database. */
   readonly databaseTlsSecret?: string | undefined;
+  /** ConfigMap and key with the authority of the database's server, where it is not the organization's. */
+  readonly databaseCa?: { readonly name: string; readonly key: string } | undefined;
   /** Claim of the volume of an embedded database. */
   readonly embeddedDatabaseClaim?: string | undefined;
 }
@@ -133,6 +135,7 @@ function signerMounts(signer: SignerVolumes): VolumeMount[] {
     { name: 'hsm-pin', mountPath: doorPaths.pin, readOnly: true },
     ...(signer.softhsm ? [{ name: 'softhsm', mountPath: doorPaths.softhsm }] : []),
     ...(signer.databaseTlsSecret ? [{ name: 'database-tls', mountPath: doorPaths.databaseTls, readOnly: true }] : []),
+    ...(signer.databaseCa ? [{ name: 'database-ca', mountPath: doorPaths.databaseCa, readOnly: true }] : []),
     ...(signer.embeddedDatabaseClaim ? [{ name: 'database', mountPath: doorPaths.database }] : []),
   ];
 }
@@ -162,10 +165,15 @@ function signerVolumes(signer: SignerVolumes): Record<string, unknown>[] {
     secret('hsm-pin', signer.pinSecret, ['account-pin']),
     ...(signer.softhsm ? [{ name: 'softhsm', emptyDir: { medium: 'Memory', sizeLimit: '8Mi' } }] : []),
     ...(signer.databaseTlsSecret ? [secret('database-tls', signer.databaseTlsSecret)] : []),
+    ...(signer.databaseCa ? [databaseCa(signer.databaseCa)] : []),
     ...(signer.embeddedDatabaseClaim
       ? [{ name: 'database', persistentVolumeClaim: { claimName: signer.embeddedDatabaseClaim } }]
       : []),
   ];
+}
+
+function databaseCa({ name, key }: { readonly name: string; readonly key: string }): Record<string, unknown> {
+  return { name: 'database-ca', configMap: { name, defaultMode: 0o444, items: [{ key, path: 'ca.crt' }] } };
 }
 
 function secret(name: string, secretName: string, keys?: readonly string[]): Record<string, unknown> {
