@@ -465,6 +465,11 @@ describe('namespaces', () => {
       { metadata: { labels: { [labels.consortium]: name, [labels.organization]: 'bravo' } } },
     );
     await prepared(name);
+    const { deps } = running[0]!;
+    await deps.events.flush();
+    const { items } = await client.list(EVENTS, { namespace: 'default' });
+    const adopted = items.filter((event) => event.regarding?.name === name && event.reason === 'NamespaceAdopted');
+    expect(adopted.map((event) => event.note)).toEqual([`took over namespace ${name}-bravo for organization bravo`]);
   });
 
   it('belong to the older of two Consortiums; the other goes on when it is gone', async () => {
