@@ -39,7 +39,7 @@ export interface RunningDoor {
 
 /** @throws Error when a TLS file cannot be read or a port is taken; everything else is waited for while running */
 export async function startDoor(config: DoorConfig, log: Logger, overrides: DoorOverrides = {}): Promise<RunningDoor> {
-  const tls = readTlsFiles(config.tls);
+  let tls = readTlsFiles(config.tls);
   const metrics = new Metrics();
   const upstream = new Upstream(config.upstream.http);
   const answers = nodeAnswers(upstream);
@@ -48,13 +48,13 @@ export async function startDoor(config: DoorConfig, log: Logger, overrides: Door
 
   const signing =
     config.signer === undefined ? undefined : await startSigner(config, upstream, metrics, log, overrides);
-  const authenticator = new Authenticator(new TokenVerifier(config.issuers), config.node, () => watcher.current);
+  const authenticator = new Authenticator(new TokenVerifier(config.issuers), config.node, () => tls);
   const dispatcher = new Dispatcher({ upstream, signer: signing?.signer, metrics, log });
   const door = new Door({ config, tls, authenticator, dispatcher, metrics, log });
   const status = new StatusPoller(upstream, config.chain.configHash, () => signing?.signer.status());
   const ops = new OpsServer({
     config,
-    tls: () => watcher.current,
+    tls: () => tls,
     status,
     registry: metrics.registry,
     chain: upstream,
@@ -63,6 +63,7 @@ export async function startDoor(config: DoorConfig, log: Logger, overrides: Door
   const reload = (files: typeof tls) => {
     door.reload(files);
     ops.reload(files);
+    tls = files;
   };
   const watcher = new TlsWatcher(config.tls, tls, reload, log, overrides.tlsPollMs);
   let nodeUp = false;

@@ -57,10 +57,6 @@ export class TlsWatcher {
     this.#poll = setInterval(() => this.check(), pollMs).unref();
   }
 
-  get current(): TlsFiles {
-    return this.#current;
-  }
-
   #watch(folder: string): void {
     try {
       const watcher = watch(folder, { persistent: false }, () => {

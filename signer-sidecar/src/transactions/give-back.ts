@@ -7,6 +7,7 @@ import type { Queries, Store } from '../store/store.ts';
 import { endTransaction, insertTransactions, lockNonce, missingNonces, setNextNonce } from '../store/transactions.ts';
 import type { ChainFacts } from './chain-facts.ts';
 import type { TransactionBody } from './encode.ts';
+import { suggestedTip } from './prepare.ts';
 import { type SignedTransaction, signTransaction } from './sign.ts';
 
 export interface FillerTools {
@@ -87,8 +88,8 @@ async function storeFiller(
 function fillerBody(account: Account, chainId: number, facts: ChainFacts): TransactionBody {
   const common = { chainId, gas: 21_000n, to: account.address, value: 0n, data: '0x' };
   if (facts.baseFee === undefined) return { type: 0, ...common, gasPrice: facts.gasPrice };
-  const fee = facts.baseFee * 2n + (facts.gasPrice > facts.baseFee ? facts.gasPrice - facts.baseFee : 0n);
-  return { type: 2, ...common, maxFeePerGas: fee, maxPriorityFeePerGas: fee - facts.baseFee * 2n, accessList: [] };
+  const tip = suggestedTip(facts);
+  return { type: 2, ...common, maxFeePerGas: facts.baseFee * 2n + tip, maxPriorityFeePerGas: tip, accessList: [] };
 }
 
 function fillerEntry(account: Account, nonce: number, { digest, hash }: SignedTransaction) {

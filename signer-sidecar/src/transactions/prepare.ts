@@ -71,9 +71,10 @@ export function chooseFees(request: TransactionRequest, facts: ChainFacts): Fees
   return { type: 2, maxFeePerGas: cap, maxPriorityFeePerGas: tip, accessList: accessList ?? [] };
 }
 
-function suggestedTip(facts: ChainFacts): bigint {
-  const above = facts.gasPrice - (facts.baseFee ?? 0n);
-  return above > 0n ? above : 0n;
+/** A base fee of 0 says that gas is free here, whatever a node suggests by default. */
+export function suggestedTip(facts: ChainFacts): bigint {
+  if (facts.baseFee === undefined || facts.baseFee === 0n) return 0n;
+  return facts.gasPrice > facts.baseFee ? facts.gasPrice - facts.baseFee : 0n;
 }
 
 function feeError(message: string, action: string): RpcError {
