@@ -101,13 +101,14 @@ RUN apt-get update && apt-get install -y --no-install-recommends libsofthsm2 && 
 USER 10003:10003
 ENTRYPOINT ["/bin/cp"]
 
-# The compiler behind just-in-time queries is two thirds of the package and of no use here.
+# The compiler behind just-in-time queries and Perl, for the distribution's wrappers, are most of it and of no use here.
 FROM ${DEBIAN_IMAGE} AS fixture-postgres
 LABEL org.opencontainers.image.title="The distribution's PostgreSQL server (tests and development only)"
 RUN mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
     && apt-get update && apt-get install -y --no-install-recommends postgresql-15 \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/lib/*/libLLVM-* /usr/lib/*/libz3.so* \
          /usr/lib/postgresql/15/lib/bitcode /usr/lib/postgresql/15/lib/llvmjit* /usr/share/postgresql/15/man \
+         /usr/share/perl /usr/share/perl5 /usr/lib/*/perl \
     && groupadd --gid 10004 database && useradd --uid 10004 --gid 10004 --home-dir /nonexistent --no-create-home database
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 USER 10004:10004

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type Engine, run, succeeds } from './engine.ts';
@@ -47,6 +47,7 @@ export async function prepareBases(engine: Engine, cache: string, log: (line: st
       await rm(context, { recursive: true, force: true });
     }
   }
+  await prune(engine, cache, { 'base-debian': debianHash, 'base-node': nodeHash });
   return {
     args: { NODE_IMAGE: node, BUILD_IMAGE: node, DEBIAN_IMAGE: debian },
     volumes: ['/etc/resolv.conf:/etc/resolv.conf:ro'],
@@ -70,6 +71,19 @@ async function makeDebian(engine: Engine, image: string, rootfs: string, log: (l
     await rename(`${rootfs}.part.tar`, rootfs);
   }
   await engine.importRootfs(rootfs, image);
+}
+
+/** Removes bases that nothing uses any more. Images built on one keep its layers. */
+async function prune(engine: Engine, cache: string, kept: Record<string, string>): Promise<void> {
+  for (const [name, hash] of Object.entries(kept)) {
+    for (const tag of await engine.tags(`${REPOSITORY}/${name}`)) {
+      if (tag !== hash) await engine.remove(`${REPOSITORY}/${name}:${tag}`).catch(() => {});
+    }
+  }
+  const current = `rootfs-${kept['base-debian']}.tar`;
+  for (const file of await readdir(cache)) {
+    if (/^rootfs-.*\.tar$/.test(file) && file !== current) await rm(path.join(cache, file), { force: true });
+  }
 }
 
 /** Node for the images: the npm package of the lockfile, so that images and tests run the same one. */
