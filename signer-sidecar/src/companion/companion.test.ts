@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -8,7 +7,6 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Authority, createAuthority, issueCertificate } from '../../../operator/src/pki/x509.ts';
-import { identifyCaller } from './caller.ts';
 import { companionConfigSchema, readCompanionConfig } from './config.ts';
 import { tesseraMetrics } from './metrics.ts';
 import { type Companion, startCompanion } from './server.ts';
@@ -35,40 +33,6 @@ beforeAll(async () => {
   [organization, operator, stranger] = (await Promise.all(
     ['organization', 'operator', 'stranger'].map((commonName) => createAuthority({ commonName, now, days: 1 })),
   )) as [Authority, Authority, Authority];
-});
-
-describe('who may call', () => {
-  const monitoring = (organizationName: string) => `quorum-operator://demo/${organizationName}/monitoring/prometheus`;
-  it.each([
-    ['the operator by its own CA', () => leaf(operator, OPERATOR), { role: 'operator' }],
-    [
-      "the operator named by an organization's CA",
-      () => leaf(organization, OPERATOR),
-      { refused: 'operator named by another CA' },
-    ],
-    ['monitoring of this organization', () => leaf(organization, monitoring('alpha')), { role: 'monitoring' }],
-    ['monitoring by the operator CA', () => leaf(operator, monitoring('bravo')), { role: 'monitoring' }],
-    [
-      'monitoring of another organization',
-      () => leaf(organization, monitoring('bravo')),
-      { refused: 'monitoring of another organization' },
-    ],
-    [
-      'a node',
-      () => leaf(organization, 'quorum-operator://demo/alpha/node/n'),
-      { refused: 'no URI that may call this port' },
-    ],
-    ['a stranger', () => leaf(stranger, OPERATOR), { refused: 'unknown issuer' }],
-  ])('%s', async (_, certificate, verdict) => {
-    const { certificatePem } = await certificate();
-    const trust = {
-      consortium: 'demo',
-      organization: 'alpha',
-      organizationCa: organization.certificatePem,
-      operatorCa: operator.certificatePem,
-    };
-    expect(identifyCaller(new X509Certificate(certificatePem), trust)).toEqual(verdict);
-  });
 });
 
 describe('metrics', () => {
@@ -178,10 +142,16 @@ describe('the listeners', () => {
     expect((await get('/status', client, 'POST')).status).toBe(405);
   });
 
-  it('refuse everybody else', async () => {
+  it('take monitoring of this organization and refuse everybody else', async () => {
     await expect(get('/status')).rejects.toThrow();
     await expect(get('/status', await leaf(stranger, OPERATOR))).rejects.toThrow();
-    expect((await get('/status', await leaf(organization, OPERATOR))).status).toBe(403);
+    expect(await get('/status', await leaf(organization, OPERATOR))).toMatchObject({
+      status: 403,
+      body: expect.stringContaining("needs the operator's CA"),
+    });
+    const monitoring = (of: string) => leaf(organization, `quorum-operator://demo/${of}/monitoring/prometheus`);
+    expect((await get('/metrics', await monitoring('alpha'))).status).toBe(200);
+    expect((await get('/metrics', await monitoring('bravo'))).status).toBe(403);
     expect((await get('/status', await leaf(organization, 'quorum-operator://demo/alpha/node/n'))).status).toBe(403);
   });
 

@@ -1,12 +1,13 @@
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { constants } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
+import { RpcError } from '../errors.ts';
 import { readEvidence } from '../evidence/read.ts';
-import { identifyCaller } from './caller.ts';
+import { identifyCertificate } from '../gateway/certificates.ts';
+import { readTlsFiles, type TlsFiles, TlsWatcher } from '../gateway/tls-files.ts';
 import type { CompanionConfig } from './config.ts';
 import { type MetricLabels, tesseraMetrics, upMetric } from './metrics.ts';
 import { Tessera } from './tessera.ts';
@@ -27,46 +28,57 @@ export interface TesseraStatus {
   readonly publicKeys?: readonly string[];
 }
 
-const CERTIFICATE_POLL_MS = 30_000;
-
 /** Starts the two listeners: mutual TLS for operator and monitoring, and plain status codes for the kubelet. */
 export async function startCompanion(config: CompanionConfig, log: Logger): Promise<Companion> {
   const tessera = new Tessera(config.tessera.thirdParty);
-  const ops = createHttpsServer(tlsOptions(config), (request, response) => {
-    answerOps(config, tessera, request, response).catch((error) => {
+  let files = readTlsFiles(config.tls);
+  const ops = createHttpsServer(serverOptions(files), (request, response) => {
+    answerOps({ config, tessera, files }, request, response).catch((error) => {
       log.error({ error: String(error) }, 'ops request failed');
       if (!response.headersSent) send(response, 500, 'text/plain', 'internal error\n');
     });
   });
-  const probes = createHttpServer((request, response) => {
+  const probes = createHttpServer({ headersTimeout: 5_000, requestTimeout: 5_000 }, (request, response) => {
     answerProbe(tessera, request.url ?? '').then(
       (status) => response.writeHead(status).end(),
       () => response.writeHead(503).end(),
     );
   });
-  const reload = followCertificate(ops, config, log);
+  const reload = (next: TlsFiles): void => {
+    ops.setSecureContext(secureContext(next));
+    files = next;
+    ops.closeIdleConnections();
+  };
+  const watcher = new TlsWatcher(config.tls, files, reload, log);
   await Promise.all([listen(ops, config.listen.ops), listen(probes, config.listen.probes)]);
   log.info({ ops: config.listen.ops.port, probes: config.listen.probes.port }, 'companion listens');
   return {
     opsPort: (ops.address() as AddressInfo).port,
     probesPort: (probes.address() as AddressInfo).port,
     async stop() {
-      clearInterval(reload);
+      watcher.close();
       await Promise.all([close(ops), close(probes)]);
     },
   };
 }
 
+interface OpsParts {
+  readonly config: CompanionConfig;
+  readonly tessera: Tessera;
+  readonly files: TlsFiles;
+}
+
 async function answerOps(
-  config: CompanionConfig,
-  tessera: Tessera,
+  { config, tessera, files }: OpsParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const peer = (request.socket as TLSSocket).getPeerX509Certificate();
-  const caller =
-    peer === undefined ? { refused: 'no certificate' } : identifyCaller(new X509Certificate(peer.raw), trust(config));
-  if ('refused' in caller) return send(response, 403, 'text/plain', `refused: ${caller.refused}\n`);
+  const { raw } = (request.socket as TLSSocket).getPeerCertificate();
+  const caller = identifyCertificate(raw, files, config.node);
+  if (caller instanceof RpcError) return send(response, 403, 'text/plain', `${caller.message}\n`);
+  if (caller.role !== 'operator' && caller.role !== 'monitoring') {
+    return send(response, 403, 'text/plain', `the role ${caller.role} may not use this port\n`);
+  }
   if (request.method !== 'GET') return send(response, 405, 'text/plain', 'only GET\n');
   const path = (request.url ?? '').split('?')[0];
   if (path === '/metrics') return send(response, 200, 'text/plain; version=0.0.4', await metrics(config, tessera));
@@ -94,45 +106,22 @@ async function answerProbe(tessera: Tessera, url: string): Promise<number> {
   return 404;
 }
 
-function trust(config: CompanionConfig) {
-  return {
-    consortium: config.node.consortium,
-    organization: config.node.organization,
-    organizationCa: readFileSync(config.tls.organizationCaFile, 'utf8'),
-    operatorCa: readFileSync(config.tls.operatorCaFile, 'utf8'),
-  };
+function secureContext(files: TlsFiles) {
+  const { cert, key, organizationCa, operatorCa } = files;
+  return { cert, key, ca: [organizationCa, operatorCa], minVersion: 'TLSv1.3' as const };
 }
 
-function tlsOptions(config: CompanionConfig): ServerOptions {
-  const { organizationCa, operatorCa } = trust(config);
+function serverOptions(files: TlsFiles): ServerOptions {
   return {
-    cert: readFileSync(config.tls.certFile),
-    key: readFileSync(config.tls.keyFile),
-    ca: [organizationCa, operatorCa],
+    ...secureContext(files),
     requestCert: true,
     rejectUnauthorized: true,
-    minVersion: 'TLSv1.3',
+    // A resumed session would carry the verdict of authorities that are trusted no more.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout: 10_000,
+    headersTimeout: 10_000,
+    requestTimeout: 20_000,
   };
-}
-
-/** Certificates are renewed in place; new connections use the new one within half a minute of its arrival. */
-function followCertificate(server: HttpsServer, config: CompanionConfig, log: Logger): NodeJS.Timeout {
-  const read = (): string => {
-    const { certFile, keyFile, organizationCaFile, operatorCaFile } = config.tls;
-    return [certFile, keyFile, organizationCaFile, operatorCaFile].map((file) => readFileSync(file, 'utf8')).join('');
-  };
-  let current = read();
-  return setInterval(() => {
-    try {
-      const now = read();
-      if (now === current) return;
-      server.setSecureContext(tlsOptions(config));
-      current = now;
-      log.info('TLS files read again');
-    } catch (error) {
-      log.warn({ error: String(error) }, 'TLS files cannot be read again; the old ones stay in use');
-    }
-  }, CERTIFICATE_POLL_MS).unref();
 }
 
 function sendJson(response: ServerResponse, body: unknown): void {
