@@ -46,7 +46,8 @@ function ensureCompiler() {
   const missing = ['g++', 'make', 'python3'].filter((command) => !has(command));
   if (missing.length === 0) return;
   const line = `apt-get install -y g++ make python3`;
-  if (process.getuid?.() !== 0 || !has('apt-get')) fail(`missing: ${missing.join(', ')}. Install them first (Debian: ${line}).`);
+  if (process.getuid?.() !== 0 || !has('apt-get'))
+    fail(`missing: ${missing.join(', ')}. Install them first (Debian: ${line}).`);
   say(`installing ${missing.join(', ')} with apt-get`);
   spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit' });
   const result = spawnSync('apt-get', ['install', '-y', '-qq', 'g++', 'make', 'python3'], { stdio: 'inherit' });
@@ -110,7 +111,8 @@ function install() {
   });
   if (result.status !== 0) fail('npm ci failed, see its message above; then run the same command again.');
   writeFileSync(marker, lockfileDigest());
-  if (!isInstalled()) fail('npm ci left no Node 24 or no PKCS#11 binding in node_modules; are install scripts allowed?');
+  if (!isInstalled())
+    fail('npm ci left no Node 24 or no PKCS#11 binding in node_modules; are install scripts allowed?');
 }
 
 function execute(program, args) {

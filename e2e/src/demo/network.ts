@@ -7,7 +7,7 @@ import { createLoginKey, type Issuer, issuerOf } from './users.ts';
 
 export const CONSORTIUM = 'demo';
 export const CLIENT_NAMESPACE = 'quorum-clients';
-export const SIGNING_ORGANIZATIONS = ['alpha', 'bravo'] as const;
+export const ORGANIZATIONS = ['alpha', 'bravo', 'charlie', 'delta'] as const;
 export const KINDS = 'consortiums,quorumnodes,tesseranodes,hsmsigners';
 
 /** Namespace of an organization of the example. */
@@ -24,7 +24,7 @@ export async function applyExample(cluster: Cluster): Promise<Map<string, Issuer
   await cluster.kubectl(['apply', '--server-side', '--field-manager=demo', '-f', EXAMPLE]);
   await applyManifests(cluster, [namespace(CLIENT_NAMESPACE)]);
   const manifests: object[] = [];
-  for (const organization of SIGNING_ORGANIZATIONS) {
+  for (const organization of ORGANIZATIONS) {
     const issuer = await issuerOf(CONSORTIUM, organization, await loginKey(cluster, organization));
     issuers.set(organization, issuer);
     manifests.push({

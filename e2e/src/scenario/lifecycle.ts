@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import type { Cluster } from '../cluster/provider.ts';
 import { applyManifests, EXAMPLE } from '../demo/install.ts';
-import { KINDS, readiness, SIGNING_ORGANIZATIONS } from '../demo/network.ts';
+import { KINDS, ORGANIZATIONS, readiness } from '../demo/network.ts';
 import type { Issuer } from '../demo/users.ts';
 
 interface Manifest {
@@ -64,7 +64,7 @@ export async function applyInReverse(cluster: Cluster, from: string, to: string,
     await sleep(1_000); // the order is the point: each one is seen alone before the next comes
     for (const { name, why } of await readiness(cluster)) reasons.add(`${name}: ${why}`);
   }
-  for (const organization of SIGNING_ORGANIZATIONS) {
+  for (const organization of ORGANIZATIONS) {
     const metadata = { name: 'users-jwks', namespace: `${to}-${organization}` };
     const data = { 'jwks.json': JSON.stringify(issuer.jwks) };
     await applyManifests(cluster, [{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }]);
