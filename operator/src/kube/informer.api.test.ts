@@ -104,6 +104,7 @@ describe('Informer', () => {
     await put('c');
     await eventually(() => value('c') && value('b') === undefined, 'the state after the gap');
     expect((await relists()).expired).toBeGreaterThan(0);
+    expect(proxy.lists.length).toBeGreaterThan(1);
     expect(told(events)).toContain('deleted b');
     expect(told(events).filter((event) => event.includes(' a'))).toEqual(['added a initial']);
   });
@@ -156,6 +157,17 @@ describe('Informer', () => {
     await eventually(() => value('a'), 'the object');
     expect(proxy.watches.length).toBeGreaterThan(1);
     expect(await relists()).toEqual({ first: 1 });
+  });
+
+  it('keeps a watch on which something is heard', async () => {
+    const { proxy, put, value, start } = await setup({ times: { ...FAST, idleMs: 600 } });
+    await start();
+    for (let round = 0; round < 10; round += 1) {
+      await put('a', `round ${round}`);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    await eventually(() => value('a') === 'round 9', 'the last round');
+    expect(proxy.watches).toHaveLength(1);
   });
 
   it('tells delete and add when an object was made anew while it was away', async () => {

@@ -178,10 +178,10 @@ describe('WorkQueue under any sequence of calls', () => {
         const processing = new Set<string>();
 
         const isDue = (key: string) => !processing.has(key) && wanted.get(key)!.at <= clock.time;
+        const depth = () => [...queue.depths().values()].reduce((sum, size) => sum + size, 0);
         const takeOne = async () => {
           const due = [...wanted.keys()].filter(isDue);
-          const depth = [...queue.depths().values()].reduce((sum, size) => sum + size, 0);
-          expect(depth).toBe(due.length);
+          expect(depth()).toBe(due.length);
           if (due.length === 0) {
             return;
           }
@@ -218,6 +218,7 @@ describe('WorkQueue under any sequence of calls', () => {
               clock.advance(step.ms);
           }
           expect(queue.size).toBe(wanted.size);
+          expect(depth()).toBe([...wanted.keys()].filter(isDue).length);
         }
 
         // Nothing is lost: with time and free workers every key comes out.
