@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../e2e/fixtures/tessera/config.ts';
 import { companionConfigSchema } from '../../../signer-sidecar/src/companion/config.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { demoConsortium } from '../quorum-node/testing.ts';
@@ -55,6 +56,11 @@ describe.each(Object.entries(fixtures))('%s', (name, observation) => {
 
   it('gets these manifests', async () => {
     await expect(goldenText(manifests(observation))).toMatchFileSnapshot(join('golden', `${name}.yaml`));
+  });
+
+  it('gets a configuration without a field that Tessera would ignore', () => {
+    const config = tesseraConfig(frameOf(observation), planOf(observation));
+    expect(parseConfig(JSON.stringify(config))).toEqual(config);
   });
 
   it('gets a configuration that the companion accepts as it is', () => {
