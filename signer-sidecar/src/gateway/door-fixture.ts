@@ -112,7 +112,18 @@ export class TestChain {
 
   /** @param hardfork `istanbul` is what GoQuorum with privacy has: legacy transactions only */
   static async start(hardfork: 'istanbul' | 'london', more: string[] = []): Promise<TestChain> {
-    const flags = ['--port', '0', '--chain-id', `${CHAIN_ID}`, '--accounts', '0', '--block-time', '1', '--hardfork', hardfork];
+    const flags = [
+      '--port',
+      '0',
+      '--chain-id',
+      `${CHAIN_ID}`,
+      '--accounts',
+      '0',
+      '--block-time',
+      '1',
+      '--hardfork',
+      hardfork,
+    ];
     const free = ['--gas-price', '0', ...(hardfork === 'london' ? ['--block-base-fee-per-gas', '0'] : [])];
     const process = spawn(anvilBinary(), [...flags, ...free, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
     let output = '';

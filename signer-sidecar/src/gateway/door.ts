@@ -164,10 +164,8 @@ export class Door {
     if (error.data.reason === 'internal') log.error({ err: error.cause }, 'unexpected error');
     if (response.headersSent || response.destroyed) return;
     // what is left of a large body is not worth reading; a small one is, since a new TLS handshake costs more
-    if (!request.complete && !(Number(request.headers['content-length']) < 65_536)) {
-      response.setHeader('connection', 'close');
-      response.once('finish', () => request.socket.destroySoon());
-    }
+    const small = Number(request.headers['content-length']) < 65_536;
+    if (!request.complete && !small) response.setHeader('connection', 'close');
     write(response, { status: error.httpStatus, body: JSON.stringify(failure(null, error)), error });
   }
 

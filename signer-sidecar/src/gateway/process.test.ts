@@ -89,7 +89,9 @@ describe.skipIf(postgresBinaries() === undefined)('the door as a process', () =>
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk));
     const fields = { from: token.record.keys[0]!.address, to: `0x${'33'.repeat(20)}`, nonce: '0x0', gas: '0x5208' };
     await until(async () => {
-      const reply = await post(port, pki, rpc('eth_signTransaction', [fields]), { token: bearer }).catch(() => undefined);
+      const reply = await post(port, pki, rpc('eth_signTransaction', [fields]), { token: bearer }).catch(
+        () => undefined,
+      );
       return reply?.body.result !== undefined;
     }, 60_000);
   }
@@ -115,13 +117,20 @@ describe.skipIf(postgresBinaries() === undefined)('the door as a process', () =>
   }, 120_000);
 
   test('probes answer with status codes alone; SIGTERM ends it with 0; no secret is in its output or arguments', async () => {
-    for (const [path, status] of [['/livez', 200], ['/readyz', 200], ['/livez/geth', 200], ['/metrics', 404]] as const) {
+    for (const [path, status] of [
+      ['/livez', 200],
+      ['/readyz', 200],
+      ['/livez/geth', 200],
+      ['/metrics', 404],
+    ] as const) {
       const response = await fetch(`http://127.0.0.1:${probes}${path}`);
       expect(response.status).toBe(status);
       expect(await response.text()).toBe('');
     }
     const pin = readFileSync(token.pinFile, 'utf8').trim();
-    const seen = [`/proc/${child!.pid}/cmdline`, `/proc/${child!.pid}/environ`].map((file) => readFileSync(file, 'utf8'));
+    const seen = [`/proc/${child!.pid}/cmdline`, `/proc/${child!.pid}/environ`].map((file) =>
+      readFileSync(file, 'utf8'),
+    );
     child!.kill('SIGTERM');
     const [code] = (await once(child!, 'exit')) as [number];
     expect(code).toBe(0);

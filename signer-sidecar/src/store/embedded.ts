@@ -63,7 +63,8 @@ export class EmbeddedStore implements Store {
   }
 
   async close(): Promise<void> {
-    const database = await this.#opened.catch(() => undefined);
+    await this.#opened.catch(() => undefined);
+    const database = this.#database;
     this.#database = undefined;
     this.#lastError = 'the database is closed';
     await database?.close();

@@ -87,11 +87,15 @@ export class TestPostgres {
     if (uid !== undefined && gid !== undefined) {
       for (const name of ['', 'data', ...Object.keys(files)]) chownSync(join(this.directory, name), uid, gid);
     }
-    execFileSync(join(this.#binaries, 'initdb'), ['-D', data, '-U', USER, '-A', 'reject', '-N', '--no-locale', '-E', 'UTF8'], {
-      ...this.#user,
-      cwd: this.directory,
-      stdio: 'ignore',
-    });
+    execFileSync(
+      join(this.#binaries, 'initdb'),
+      ['-D', data, '-U', USER, '-A', 'reject', '-N', '--no-locale', '-E', 'UTF8'],
+      {
+        ...this.#user,
+        cwd: this.directory,
+        stdio: 'ignore',
+      },
+    );
   }
 
   /** Starts the server (again) and waits until it takes connections. */

@@ -11,8 +11,8 @@ import {
   rpc,
   TestChain,
   TestPki,
-  testConfig,
   type TokenMaker,
+  testConfig,
   until,
 } from '../gateway/door-fixture.ts';
 import { type RunningDoor, startDoor } from '../gateway/run.ts';
@@ -108,7 +108,12 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
     const user = await connect('alice');
     const fields = { from: address, to: receiver, nonce: '0x64', gas: '0x5208', gasPrice: '0x0', value: '0x0' };
     const raw = (await user.send('eth_signTransaction', [fields])) as string;
-    expect(Transaction.from(raw)).toMatchObject({ nonce: 100, from: getAddress(address), chainId: BigInt(CHAIN_ID), type: 0 });
+    expect(Transaction.from(raw)).toMatchObject({
+      nonce: 100,
+      from: getAddress(address),
+      chainId: BigInt(CHAIN_ID),
+      type: 0,
+    });
     const { nonce: _, ...without } = fields;
     await expect(user.send('eth_signTransaction', [without])).rejects.toThrow('nonce: must be given');
     user.destroy();
@@ -145,7 +150,9 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
     const user = await connect('alice');
     const before = await user.getTransactionCount(address, 'pending');
     const bearer = await token('alice', 'rpc://eth_*');
-    const { body } = await post(door.ports.door, pki, rpc('eth_sendTransaction', [{ from: address, ...fields }]), { token: bearer });
+    const { body } = await post(door.ports.door, pki, rpc('eth_sendTransaction', [{ from: address, ...fields }]), {
+      token: bearer,
+    });
     expect(body.error.code).toBe(code);
     expect(body.error.message).toContain(message);
     expect(body.error.data.action).toBeTypeOf('string');
@@ -190,7 +197,10 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
     expect(body.map(({ id }: { id: unknown }) => id)).toEqual(['a', 2, 3, 4, 5, 6, null]);
     expect(body[0].result).toBe(`0x${CHAIN_ID.toString(16)}`);
     expect(body[1].result).not.toBe(body[4].result);
-    expect(body[2].error).toMatchObject({ code: -32001, message: 'access denied: token needs scope rpc://net_version' });
+    expect(body[2].error).toMatchObject({
+      code: -32001,
+      message: 'access denied: token needs scope rpc://net_version',
+    });
     expect(body[3].error.code).toBe(-32601);
     expect(body[5].result).toMatch(/^0x/);
     expect(body[6].error.code).toBe(-32600);
@@ -217,6 +227,8 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
     expect(messages.find(({ id }) => id === null)?.error?.code).toBe(-32700);
     expect(await closed).toBe(1008);
     const refused = new WebSocket(url, options);
-    expect(await new Promise((resolve) => refused.on('unexpected-response', (_, reply) => resolve(reply.statusCode)))).toBe(401);
+    expect(
+      await new Promise((resolve) => refused.on('unexpected-response', (_, reply) => resolve(reply.statusCode))),
+    ).toBe(401);
   });
 });

@@ -82,7 +82,12 @@ beforeEach(async () => {
 });
 
 const send = (fields: object = {}, key?: string) =>
-  signer.handle('eth_sendTransaction', [{ from: hsm.account.address, to: receiver, ...fields }], identity, key) as Promise<string>;
+  signer.handle(
+    'eth_sendTransaction',
+    [{ from: hsm.account.address, to: receiver, ...fields }],
+    identity,
+    key,
+  ) as Promise<string>;
 
 const mined = async (hash: string) => {
   await until(async () => (await evm.rpc('eth_getTransactionReceipt', [hash])) !== null);
@@ -103,7 +108,10 @@ test('a node that is away: the hash is given, and the transaction is sent when t
 });
 
 test('a transaction that the pool drops silently is sent again, byte for byte', async () => {
-  chain.fault = (raw) => (chain.sent.push(raw), { result: '0x' });
+  chain.fault = (raw) => {
+    chain.sent.push(raw);
+    return { result: '0x' };
+  };
   const hash = await send();
   const [first] = chain.sent;
   chain.fault = () => undefined;
@@ -123,7 +131,9 @@ test('a refusal gives the nonce back, and the idempotency key with it', async ()
 test('refusals in the middle: what is behind them is mined all the same', async () => {
   chain.fault = (raw) => (raw.includes('dead') ? { error: { code: -32000, message: 'oversized data' } } : undefined);
   const results = await Promise.allSettled(
-    Array.from({ length: 12 }, (_, index) => send(index % 3 === 1 ? { data: '0xdead', gas: '0xffff' } : { gas: '0xffff' })),
+    Array.from({ length: 12 }, (_, index) =>
+      send(index % 3 === 1 ? { data: '0xdead', gas: '0xffff' } : { gas: '0xffff' }),
+    ),
   );
   const good = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   expect(good).toHaveLength(8);
