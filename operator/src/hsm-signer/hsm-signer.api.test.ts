@@ -102,7 +102,12 @@ afterAll(async () => {
 /** A consortium of one organization and its namespace, as the Consortium's controller leaves it. */
 async function prepare(name: string): Promise<string> {
   const namespace = `${name}-alpha`;
-  const own = { [labels.managedBy]: MANAGED_BY, [labels.consortium]: name, [labels.organization]: 'alpha' };
+  const own = {
+    [labels.managedBy]: MANAGED_BY,
+    [labels.consortium]: name,
+    [labels.organization]: 'alpha',
+    'pod-security.kubernetes.io/enforce': 'restricted',
+  };
   const authority = await createAuthority({ commonName: name, now: new Date(), days: 10 });
   await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: own } });
   await client.create(SECRETS, {
@@ -240,6 +245,7 @@ async function endJob(namespace: string, type: 'Complete' | 'Failed', at = new D
 async function runDatabase(namespace: string): Promise<void> {
   const statefulSet = await appears(STATEFULSETS, namespace, 'alpha-signer-postgres');
   const name = 'alpha-signer-postgres-0';
+  const { spec } = statefulSet.spec.template;
   // No controller makes it here, and no pod is admitted without.
   await client.create(SERVICEACCOUNTS, {
     apiVersion: 'v1',
@@ -250,7 +256,11 @@ async function runDatabase(namespace: string): Promise<void> {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: statefulSet.spec.template.metadata.labels },
-    spec: { containers: [{ name: 'postgres', image: 'postgres:1' }] },
+    // Pod Security is enforced here, so this also shows that the template keeps to it.
+    spec: {
+      ...spec,
+      volumes: [...spec.volumes, { name: 'data', persistentVolumeClaim: { claimName: `data-${name}` } }],
+    },
   });
   const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
   await client.patch(PODS, { namespace, name }, { status: { conditions: [ready] } }, { subresource: 'status' });
@@ -273,7 +283,10 @@ it('makes a token by a Job of few rights, then takes the rights away, and is Rea
   await startOperator(namespace);
   await createSigner(`good-${unique}`);
   await settled(namespace, 'TokenPending');
-  await appears(JOBS, namespace, 'alpha-signer-token');
+  const job = await appears(JOBS, namespace, 'alpha-signer-token');
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'dry', namespace }, spec: job.spec.template.spec };
+  const admitted = await api.create(pod, { query: { dryRun: 'All' } });
+  expect(admitted.status, admitted.text).toBe(201);
   expect((await get(SERVICES, namespace, 'alpha-signer'))?.spec.selector).toEqual({ [labels.signer]: 'alpha-signer' });
   const pins = await get(SECRETS, namespace, 'alpha-signer-pin');
   expect(new Set(Object.values(pins!.data)).size).toBe(3);

@@ -16,7 +16,7 @@ import { reasons } from './reasons.ts';
 import { status, verdict } from './status.ts';
 
 /** Seconds until something outside the caches (a Secret of the user's, EndpointSlices) is looked at again. */
-const LOOK_AGAIN_SECONDS = 10;
+const LOOK_AGAIN_SECONDS = 5;
 
 /** One signer's way from what is declared to what is there: gather, decide, apply, say how it stands. */
 export async function reconcileSigner(deps: ControllerDeps, key: Key): Promise<Outcome> {
