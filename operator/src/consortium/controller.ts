@@ -102,27 +102,34 @@ async function bringAbout(deps: ControllerDeps, consortium: Consortium & KubeObj
   const claims = await gatherClaims(deps, consortium);
   await lay(deps, consortium, claims);
   const { observation, decision } = await settle(deps, consortium, claims, operatorAuthority);
-  await applyAll(deps, children(observation, memberDirectory(observation)));
+  const wanted = Map.groupBy(
+    children(observation, memberDirectory(observation)),
+    ({ manifest }) => manifest.metadata.namespace,
+  );
+  await Promise.all([...wanted.values()].map((ofNamespace) => applyAll(deps, ofNamespace)));
   return report(deps, observation, decision);
 }
 
-/** Namespaces and rights first: nothing in a namespace can be read before. */
+/** Namespaces and rights first: nothing in a namespace can be read before. Organizations do not wait for each other. */
 async function lay(deps: ControllerDeps, consortium: Consortium & KubeObject, claims: readonly Claim[]): Promise<void> {
-  for (const claim of claims.filter(({ state }) => state !== 'blocked')) {
-    const before = deps.informers.of(NAMESPACES).get({ name: claim.namespace });
-    const [changed] = await applyAll(deps, foundation(consortium.metadata.name, claim, { ...deps.config }));
-    // A label that was edited is put back without a word; only the first time is an event.
-    if (changed && before?.metadata.labels?.[labels.managedBy] !== MANAGED_BY) {
-      const [reason, verb] =
-        claim.state === 'create' ? [reasons.NamespaceCreated, 'created'] : [reasons.NamespaceAdopted, 'took over'];
-      deps.events.event(consortium, {
-        type: 'Normal',
-        reason,
-        message: `${verb} namespace ${claim.namespace} for organization ${claim.organization.name}`,
-      });
-    }
-    await deps.informers.addNamespace(claim.namespace);
+  const unblocked = claims.filter(({ state }) => state !== 'blocked');
+  await Promise.all(unblocked.map((claim) => layOne(deps, consortium, claim)));
+}
+
+async function layOne(deps: ControllerDeps, consortium: Consortium & KubeObject, claim: Claim): Promise<void> {
+  const before = deps.informers.of(NAMESPACES).get({ name: claim.namespace });
+  const [changed] = await applyAll(deps, foundation(consortium.metadata.name, claim, { ...deps.config }));
+  // A label that was edited is put back without a word; only the first time is an event.
+  if (changed && before?.metadata.labels?.[labels.managedBy] !== MANAGED_BY) {
+    const [reason, verb] =
+      claim.state === 'create' ? [reasons.NamespaceCreated, 'created'] : [reasons.NamespaceAdopted, 'took over'];
+    deps.events.event(consortium, {
+      type: 'Normal',
+      reason,
+      message: `${verb} namespace ${claim.namespace} for organization ${claim.organization.name}`,
+    });
   }
+  await deps.informers.addNamespace(claim.namespace);
 }
 
 async function settle(
