@@ -365,6 +365,25 @@ export const consortiumStatus = z.object({
       configHash: text(128).describe('Digest of the settings that must be equal at all nodes.'),
       chainId: integer(0, Number.MAX_SAFE_INTEGER).describe('Chain id of the genesis.'),
       hash: text(66).optional().describe('Hash of block 0 as nodes report it.'),
+      verdicts: listAtomic(
+        z
+          .array(
+            z.object({
+              setting: text(256).describe('Path in genesis.json, such as config.qbft.maxRequestTimeoutSeconds.'),
+              verdict: z
+                .enum(['Safe', 'Risky', 'Fatal'])
+                .describe(
+                  'Safe; Risky: the network runs, but can halt, lose data or crash as the message says; Fatal: nodes refuse to start or never seal.',
+                ),
+              message: text(1024).describe('What to expect of the setting.'),
+            }),
+          )
+          .max(64),
+      )
+        .optional()
+        .describe(
+          'What the operator thinks of the settings of an imported genesis, worst first. They are used as they are.',
+        ),
     })
     .optional()
     .describe('The genesis that this network runs on.'),

@@ -518,5 +518,9 @@ describe('an imported genesis', () => {
     const ready = (await condition(name, 'GenesisReady'))!;
     expect(ready).toMatchObject({ status: 'True', reason: 'GenesisRisky' });
     expect(ready.message).toContain('config.berlinBlock');
+    const live = await client.get<KubeObject>(CONSORTIUMS, { name });
+    expect(live!.status.genesis.verdicts).toContainEqual(
+      expect.objectContaining({ setting: 'config.berlinBlock', verdict: 'Risky' }),
+    );
   });
 });

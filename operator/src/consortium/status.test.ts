@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { consortiumStatus } from '../api/consortium.ts';
+import { extraData } from '../consensus/genesis.ts';
 import { KubeApiError, KubeConnectionError } from '../kube/errors.ts';
 import type { Condition } from '../kube/types.ts';
 import { createAuthority } from '../pki/x509.ts';
@@ -6,7 +8,16 @@ import { decide } from './decide.ts';
 import { resolveGenesis } from './genesis-source.ts';
 import type { Observation } from './observation.ts';
 import { statusOf, statusOfFailure } from './status.ts';
-import { consortium, fixedIdentity, now, observe, quorumNode, withNode, withOrganization } from './testing.ts';
+import {
+  consortium,
+  fixedIdentity,
+  now,
+  observe,
+  organizations,
+  quorumNode,
+  withNode,
+  withOrganization,
+} from './testing.ts';
 
 let caPem: string;
 let shortPem: string;
@@ -172,6 +183,40 @@ describe('status', () => {
       ],
     };
     expect(status(complete(consortium(spec))).summary).toBe('2 organizations, 1/1 validators ready and 1 elsewhere');
+  });
+
+  describe('verdicts on an imported genesis', () => {
+    const importing = (config: object) => {
+      const addresses = organizations.map((organization) => fixedIdentity(`${organization}-validator`).address);
+      const text = JSON.stringify({ config: { chainId: 83210, ...config }, extraData: extraData('QBFT', addresses) });
+      const observation = complete(consortium({ genesis: { import: { genesis: text } } }));
+      return {
+        ...observation,
+        imported: { kind: 'text', text } as const,
+        organizations: observation.organizations.map((organization) => ({ ...organization, genesis: text })),
+      };
+    };
+
+    it('are in the status, worst first', () => {
+      const verdicts = status(importing({ qbft: { blockperiodseconds: 1 } })).genesis?.verdicts ?? [];
+      const words = verdicts.map(({ verdict }) => verdict);
+      expect(words).toEqual([...words].sort((a, b) => 'FRS'.indexOf(a[0]!) - 'FRS'.indexOf(b[0]!)));
+      expect(verdicts).toContainEqual(
+        expect.objectContaining({ setting: 'config.qbft.blockperiodseconds', verdict: 'Risky' }),
+      );
+      expect(verdicts).toContainEqual(expect.objectContaining({ setting: 'config.chainId', verdict: 'Safe' }));
+    });
+
+    it('stay within what the API server takes, whatever the genesis holds', () => {
+      const odd = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`${'k'.repeat(400)}${index}`, 1]));
+      const { genesis } = status(importing({ qbft: {}, ...odd }));
+      expect(genesis?.verdicts).toHaveLength(64);
+      expect(consortiumStatus.shape.genesis.safeParse(genesis).error).toBeUndefined();
+    });
+
+    it('are not told of a genesis that was made here', () => {
+      expect(status(complete()).genesis).not.toHaveProperty('verdicts');
+    });
   });
 
   describe('after a reconcile that failed', () => {

@@ -1,4 +1,5 @@
 import type { Consortium, ConsortiumStatus } from '../api/consortium.ts';
+import type { GenesisVerdict } from '../consensus/import-verdicts.ts';
 import { getCondition, isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import { KubeApiError, KubeConnectionError } from '../kube/errors.ts';
 import type { Condition } from '../kube/types.ts';
@@ -178,7 +179,27 @@ function genesisRecord({ consortium, organizations }: Observation, { genesis }: 
   if (genesis.kind !== 'known' || !organizations.some((organization) => organization.genesis !== undefined))
     return previous;
   const { sha256, configHash, chainId } = genesis;
-  return { sha256, configHash, chainId, ...(previous?.hash === undefined ? {} : { hash: previous.hash }) };
+  return {
+    sha256,
+    configHash,
+    chainId,
+    ...(previous?.hash === undefined ? {} : { hash: previous.hash }),
+    ...(genesis.verdicts.length === 0 ? {} : { verdicts: verdictRecords(genesis.verdicts) }),
+  };
+}
+
+const SEVERITY = { Fatal: 0, Risky: 1, Safe: 2 } as const;
+
+/** Worst first and within the bounds of the schema: keys of an imported genesis are of any number and length. */
+function verdictRecords(verdicts: readonly GenesisVerdict[]): GenesisVerdict[] {
+  return [...verdicts]
+    .sort((a, b) => SEVERITY[a.verdict] - SEVERITY[b.verdict])
+    .slice(0, 64)
+    .map(({ setting, verdict, message }) => ({
+      setting: setting.slice(0, 256),
+      verdict,
+      message: message.slice(0, 1024),
+    }));
 }
 
 function validatorRecords(observation: Observation): ConsortiumStatus['validators'] {
