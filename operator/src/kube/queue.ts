@@ -47,6 +47,16 @@ interface Delayed extends Pending {
   key: string;
 }
 
+/** Keys of one priority in the order in which they came; entries that were moved or taken are skipped. */
+interface Level {
+  readonly priority: number;
+  entries: Delayed[];
+  head: number;
+}
+
+/** Taken entries are cut off in pieces of this size, so that taking costs the same however long the queue is. */
+const CUT = 1024;
+
 /**
  * Keys waiting to be processed. Invariants, as in controller-runtime's priority queue:
  * a key is held once however often it is added (earliest time and highest priority win); it is never handed out again
@@ -55,9 +65,10 @@ interface Delayed extends Pending {
 export class WorkQueue {
   readonly #clock: Clock;
   readonly #backoff: { baseMs: number; maxMs: number };
-  /** Due keys by priority, highest first; a Map keeps the order in which they came. */
-  readonly #due: { priority: number; keys: Map<string, number> }[] = [];
-  readonly #dueAt = new Map<string, number>();
+  /** By priority, highest first. */
+  readonly #levels: Level[] = [];
+  /** Of each key that is due and not taken, the entry that counts. */
+  readonly #due = new Map<string, Delayed>();
   readonly #delayed = new DelayHeap();
   readonly #processing = new Set<string>();
   readonly #dirty = new Map<string, Pending>();
@@ -74,12 +85,16 @@ export class WorkQueue {
 
   /** Keys that are due and not taken, by priority. */
   depths(): Map<number, number> {
-    return new Map(this.#due.map(({ priority, keys }) => [priority, keys.size]));
+    const depths = new Map(this.#levels.map(({ priority }) => [priority, 0]));
+    for (const { priority } of this.#due.values()) {
+      depths.set(priority, depths.get(priority)! + 1);
+    }
+    return depths;
   }
 
   /** Keys that are due or will be. */
   get size(): number {
-    return this.#dueAt.size + this.#delayed.size + this.#dirty.size;
+    return this.#due.size + this.#delayed.size + this.#dirty.size;
   }
 
   get closed(): boolean {
@@ -163,8 +178,7 @@ export class WorkQueue {
       this.#dirty.set(key, { priority, at });
       return;
     }
-    this.#dueAt.set(key, priority);
-    this.#level(priority).set(key, at);
+    this.#line({ key, priority, at });
     this.#serve();
   }
 
@@ -175,38 +189,42 @@ export class WorkQueue {
       dirty.priority = Math.max(dirty.priority, priority);
       return true;
     }
-    const held = this.#dueAt.get(key);
+    const held = this.#due.get(key);
     if (held === undefined) {
       return false;
     }
-    if (priority > held) {
-      const level = this.#level(held);
-      const at = level.get(key)!;
-      level.delete(key);
-      this.#level(priority).set(key, at);
-      this.#dueAt.set(key, priority);
+    if (priority > held.priority) {
+      this.#line({ ...held, priority });
     }
     return true;
   }
 
-  #level(priority: number): Map<string, number> {
-    const existing = this.#due.find((level) => level.priority === priority);
-    if (existing !== undefined) {
-      return existing.keys;
+  /** Puts an entry at the end of its level; it supersedes the key's earlier one. */
+  #line(entry: Delayed): void {
+    this.#due.set(entry.key, entry);
+    const level = this.#levels.find(({ priority }) => priority === entry.priority);
+    if (level === undefined) {
+      this.#levels.push({ priority: entry.priority, entries: [entry], head: 0 });
+      this.#levels.sort((a, b) => b.priority - a.priority);
+    } else {
+      level.entries.push(entry);
     }
-    const level = { priority, keys: new Map<string, number>() };
-    this.#due.push(level);
-    this.#due.sort((a, b) => b.priority - a.priority);
-    return level.keys;
   }
 
   #shift(): Taken | undefined {
-    for (const { priority, keys } of this.#due) {
-      for (const [key, at] of keys) {
-        keys.delete(key);
-        this.#dueAt.delete(key);
-        this.#processing.add(key);
-        return { key, priority, waitedMs: this.#clock.now() - at };
+    for (const level of this.#levels) {
+      while (level.head < level.entries.length) {
+        const entry = level.entries[level.head]!;
+        level.head += 1;
+        if (level.head >= CUT || level.head === level.entries.length) {
+          level.entries = level.entries.slice(level.head);
+          level.head = 0;
+        }
+        if (this.#due.get(entry.key) === entry) {
+          this.#due.delete(entry.key);
+          this.#processing.add(entry.key);
+          return { key: entry.key, priority: entry.priority, waitedMs: this.#clock.now() - entry.at };
+        }
       }
     }
     return undefined;
