@@ -16,7 +16,15 @@ import { NonceAllocator, type NonceRequest } from './nonces.ts';
 
 const log = pino({ level: 'silent' });
 const chainConfig = { chainId: 83210, genesisSha256: 'a', configHash: 'b' };
-const body = { type: 0 as const, chainId: 83210, gas: 21_000n, to: `0x${'11'.repeat(20)}`, value: 0n, data: '0x', gasPrice: 0n };
+const body = {
+  type: 0 as const,
+  chainId: 83210,
+  gas: 21_000n,
+  to: `0x${'11'.repeat(20)}`,
+  value: 0n,
+  data: '0x',
+  gasPrice: 0n,
+};
 
 class CountingChain implements ChainClient {
   count = 0;
@@ -209,7 +217,10 @@ describe.skipIf(postgresBinaries() === undefined)('Postgres', () => {
       upTo(8).map(async (user) => {
         const hashes: string[] = [];
         for (const _ of upTo(25)) {
-          const stored = await allocators[user % 2]!.allocate(hsm.account.address, request(hsm, { subject: `${user}` }));
+          const stored = await allocators[user % 2]!.allocate(
+            hsm.account.address,
+            request(hsm, { subject: `${user}` }),
+          );
           hashes.push(stored.hash);
         }
         return hashes;
@@ -261,7 +272,9 @@ describe.skipIf(postgresBinaries() === undefined)('Postgres', () => {
     expect(wrong.ready()).toBe(false);
     expect(wrong.lastError()).toContain('IP');
     await wrong.close();
-    const later = new PostgresStore({ ...postgres.config, certFile: `${postgres.directory}/later.crt` }, log, { checkMs: 50 });
+    const later = new PostgresStore({ ...postgres.config, certFile: `${postgres.directory}/later.crt` }, log, {
+      checkMs: 50,
+    });
     while (later.lastError() === undefined) await sleep(10);
     expect(later.lastError()).toContain('ENOENT');
     copyFileSync(postgres.config.certFile, `${postgres.directory}/later.crt`);
