@@ -59,6 +59,13 @@ describe('a new network', () => {
     expect(knownGenesis(observe(consortium({ chainId: 5 }))).sha256).not.toBe(genesis.sha256);
   });
 
+  it('gets no key while it asks for discovery, which cannot be had', () => {
+    const base = observe(consortium({ discovery: 'Enabled' }));
+    const keyless = { ...base, nodes: base.nodes.map((node) => ({ ...node, key: absent })) };
+    expect(outcome(keyless)).toEqual(['DiscoveryUnsupported', []]);
+    expect(headline(decide(keyless).findings)?.message).toContain('not supported');
+  });
+
   it('gets no key and no genesis while a namespace is not ours', () => {
     const blocked = observe();
     const finding = { kind: 'stalled', about: 'namespaces', reason: 'NamespaceNotOurs', message: '' } as const;

@@ -26,6 +26,17 @@ const AUTHORITY_WARNING_MS = 90 * 86_400_000;
 
 export const namespacesOurs: Policy = ({ claims }) => claims.flatMap((claim) => claim.finding ?? []);
 
+export const discoverySupported: Policy = ({ consortium }) =>
+  consortium.spec.discovery === 'Enabled'
+    ? [
+        stalled(
+          'nodes',
+          reasons.DiscoveryUnsupported,
+          'spec.discovery Enabled is not supported by this version of the operator: nodes know each other by lists; it cannot be changed, so delete this Consortium, of which no key was made, and create it with discovery: Static',
+        ),
+      ]
+    : [];
+
 export const authoritiesUsable: Policy = ({ organizations }) =>
   organizations.flatMap(({ namespace, authority }) =>
     authority.kind === 'invalid'
@@ -128,6 +139,7 @@ export const addressesKnown: Policy = (observation) =>
 
 const policies: readonly Policy[] = [
   namespacesOurs,
+  discoverySupported,
   authoritiesUsable,
   authoritiesNotLost,
   keysValid,

@@ -32,6 +32,8 @@ export const reasons = {
   ConsensusMismatch: 'ConsensusMismatch',
   /** Raft has no validators in its genesis, so this operator makes none. */
   ConsensusUnsupported: 'ConsensusUnsupported',
+  /** Nodes know each other by lists only. */
+  DiscoveryUnsupported: 'DiscoveryUnsupported',
   GenesisPending: 'GenesisPending',
   GenesisStored: 'GenesisStored',
   /** An imported genesis has settings that can hurt; it is used as it is. */

@@ -22,7 +22,9 @@ const knownNode = { ...quorumNode(), status: { address: identities.alpha.address
 const withoutToken = { ...hsmSigner(), status: {} };
 
 /** name, what differs from a node for which nothing is missing, kind, reason, words that the message holds */
-const cases: [string, Partial<NodeObservation>, 'waiting' | 'stalled', string, string[]][] = [
+type Case = [string, Partial<NodeObservation>, 'waiting' | 'stalled', string, string[]];
+
+const cases: Case[] = [
   [
     'no Consortium',
     { consortium: undefined },
@@ -117,6 +119,31 @@ const cases: [string, Partial<NodeObservation>, 'waiting' | 'stalled', string, s
     'SignerMismatch',
     ['alpha', 'bravo'],
   ],
+  [
+    'a signer in pods of its own',
+    { node: quorumNode({ signerRef: { name: 'pen' } }), signer: hsmSigner({ placement: 'Deployment' }) },
+    'stalled',
+    'SignerMismatch',
+    ['placement Deployment', 'not supported', 'placement: Sidecar'],
+  ],
+  ...(['LoadBalancer', 'NodePort'] as const).map(
+    (type): Case => [
+      `exposure ${type}`,
+      { node: quorumNode({ exposure: { type } }) },
+      'stalled',
+      'ExposureUnsupported',
+      [type, 'not supported', 'alpha-validator-p2p', 'type: Address'],
+    ],
+  ),
+  ...(['node.example', '203.0.113.7:30303'] as const).map(
+    (address): Case => [
+      `exposure by ${address}`,
+      { node: quorumNode({ exposure: { type: 'Address', address } }) },
+      'stalled',
+      'ExposureUnsupported',
+      [address, 'not an IP address'],
+    ],
+  ),
   ['no Tessera', { node: member({ tesseraRef: { name: 'box' } }) }, 'waiting', 'TesseraNotFound', ['TesseraNode box']],
   [
     'Tessera not Ready',
@@ -144,6 +171,11 @@ const cases: [string, Partial<NodeObservation>, 'waiting' | 'stalled', string, s
 describe('what stands in the way of a node', () => {
   it('is nothing when everything is there', () => expect(decide(observe())).toEqual([]));
 
+  it('lets a given IP address be', () => {
+    for (const exposure of [{ type: 'None' }, { type: 'Address', address: '203.0.113.7' }])
+      expect(decide(observe({ node: quorumNode({ exposure }) }))).toEqual([]);
+  });
+
   it.each(cases)('%s', (_, change, kind, reason, words) => {
     const finding = headline(decide(observe(change)));
     expect(finding).toMatchObject({ kind, reason });
@@ -153,11 +185,6 @@ describe('what stands in the way of a node', () => {
   it('lets a running member keep its template while its Tessera is away', () => {
     const node = member({ tesseraRef: { name: 'box' } });
     expect(decide(observe({ node, tessera: tesseraNode(false), statefulSet: statefulSet('one') }))).toEqual([]);
-  });
-
-  it('asks nothing of a signer that runs in pods of its own', () => {
-    const signer = { ...hsmSigner({ placement: 'Deployment' }), status: {} };
-    expect(decide(observe({ node: quorumNode({ signerRef: { name: 'pen' } }), signer }))).toEqual([]);
   });
 
   it('tells a fault that needs a person before one that passes', () => {

@@ -1,6 +1,8 @@
+import { isIP } from 'node:net';
 import { allNodes } from '../consortium/directory.ts';
 import { isTrue } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
+import { objectNames, ports } from '../names.ts';
 import { membershipFinding } from '../workload/membership.ts';
 import { isDeclaredValidator, type NodeObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
@@ -49,6 +51,19 @@ export const imageKnown: Policy = (observation) =>
           : 'spec.image is not set; outside environment Development it must name an image by digest.',
         'template',
       );
+
+/** Nothing makes a way in from outside yet. A given address is taken as it is; geth can be told an IP address alone. */
+export const exposureSupported: Policy = ({ node }) => {
+  const { type, address } = node.spec.exposure ?? { type: 'None' };
+  if (type === 'None' || (type === 'Address' && isIP(address ?? '') !== 0)) return undefined;
+  return stalled(
+    reasons.ExposureUnsupported,
+    type === 'Address'
+      ? `spec.exposure.address ${address} is not an IP address; names and ports are not supported by this version of the operator: write the address that leads to port ${ports.peer} of Service ${objectNames.peerService(node.metadata.name)}.`
+      : `spec.exposure.type ${type} is not supported by this version of the operator; make the way to port ${ports.peer} of Service ${objectNames.peerService(node.metadata.name)} yourself and write type: Address with its IP address, or type: None.`,
+    'template',
+  );
+};
 
 export const authoritiesExist: Policy = ({ node, consortium, authorities }) => {
   if (!consortium || (authorities.organization && authorities.operator)) return undefined;
@@ -114,7 +129,13 @@ export const signerUsable: Policy = ({ node, consortium, signer }) => {
       'template',
     );
   }
-  if (signer.spec.placement === 'Deployment') return undefined;
+  if (signer.spec.placement === 'Deployment') {
+    return stalled(
+      reasons.SignerMismatch,
+      `HsmSigner ${name} has placement Deployment, which is not supported by this version of the operator, so nothing would sign at this node's door; write placement: Sidecar there, or remove spec.signerRef here.`,
+      'template',
+    );
+  }
   if (signer.spec.database.postgres?.passwordSecretRef) {
     return stalled(
       reasons.SignerMismatch,
@@ -177,6 +198,7 @@ export const issuersKnown: Policy = ({ consortium, issuers }) => {
 const policies: readonly Policy[] = [
   membershipHolds,
   imageKnown,
+  exposureSupported,
   authoritiesExist,
   keyNotLost,
   keyExists,

@@ -36,6 +36,8 @@ export const reasons = {
   TesseraMismatch: 'TesseraMismatch',
   /** No image in the resource and no default. */
   ImageMissing: 'ImageMissing',
+  /** A way to be reached from outside that this version cannot make. */
+  ExposureUnsupported: 'ExposureUnsupported',
   JwksNotFound: 'JwksNotFound',
   JwksInvalid: 'JwksInvalid',
 
