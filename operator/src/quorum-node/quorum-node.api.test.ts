@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { readAuditLog, writes } from '../../../e2e/src/cluster/audit.ts';
+import type { ConsensusMethod, NodeStatus } from '../../../signer-sidecar/src/ops/types.ts';
 import { CONSORTIUMS, HSMSIGNERS, QUORUMNODES, TESSERANODES } from '../api/resources.ts';
+import { DoorClient, type DoorTarget } from '../door/client.ts';
 import { eventually } from '../kube/api-testing.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { getCondition } from '../kube/conditions.ts';
@@ -27,12 +29,29 @@ import {
   testMember,
 } from '../workload/operator-testing.ts';
 import { quorumNodeController } from './controller.ts';
-import { jwks } from './testing.ts';
+import { jwks, nodeStatus } from './testing.ts';
 
 const unique = Date.now().toString(36);
 const consortium = `qn${unique}`;
 const namespace = `${consortium}-alpha`;
 const operatorNamespace = `qn-operator-${unique}`;
+
+/** Stands in for the door of every pod: no pod runs on a bare API server. */
+class TestDoors extends DoorClient {
+  override async status(): Promise<NodeStatus> {
+    const time = new Date();
+    const blockTime = Math.floor(time.getTime() / 1000);
+    const few = fewValidators ? { validators: ['0xa', '0xb'] } : {};
+    return nodeStatus({ time: time.toISOString(), blockTime, peerIds: [], ...few });
+  }
+  override async consensus(_: DoorTarget, method: ConsensusMethod, [peer]: readonly unknown[] = []): Promise<unknown> {
+    calls.push(`${method} ${peer}`);
+    return true;
+  }
+}
+const calls: string[] = [];
+let fewValidators = false;
+const doors = new TestDoors({ credentials: () => undefined });
 
 let client: KubeClient;
 let operator: TestOperator;
@@ -70,7 +89,7 @@ async function quiet(): Promise<number> {
 
 beforeAll(async () => {
   client = await prepareCluster(inject('kubeconfig'), operatorNamespace);
-  operator = await startOperator(inject('kubeconfig'), operatorNamespace, [quorumNodeController]);
+  operator = await startOperator(inject('kubeconfig'), operatorNamespace, [quorumNodeController], doors);
   const held = { [labels.consortium]: consortium, [labels.organization]: 'alpha' };
   await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: held } });
 });
@@ -219,12 +238,51 @@ describe('what is edited or deleted by hand', () => {
   });
 });
 
+describe('a validator whose pod runs', () => {
+  const running = { phase: 'Running', podIP: '192.0.2.1', conditions: [{ type: 'Ready', status: 'True' }] };
+  const door = { name: 'door', ready: true, restartCount: 0, image: '', imageID: '', state: { running: {} } };
+  const revision = async (updateRevision: string) => {
+    const observedGeneration = (await get(STATEFULSETS, 'alpha-validator'))!.metadata.generation;
+    await setStatus(STATEFULSETS, 'alpha-validator', { observedGeneration, updateRevision, replicas: 1 });
+  };
+  let pod: KubeObject;
+
+  it('is Ready by what its door says, and is told about peers that it lacks', async () => {
+    pod = podOf((await get(STATEFULSETS, 'alpha-validator'))!);
+    pod.metadata.labels = { ...pod.metadata.labels, 'controller-revision-hash': 'one' };
+    pod = await client.create(PODS, pod);
+    await revision('one');
+    await setStatus(PODS, 'alpha-validator-0', { ...running, initContainerStatuses: [door] });
+    expect((await becomes('alpha-validator', 'Serving')).status).toBe('True');
+    const { status } = (await get(QUORUMNODES, 'alpha-validator'))!;
+    expect(status).toMatchObject({ peers: 3, validator: true, lastBlock: { number: 1000 } });
+    await eventually(() => calls.some((call) => /^admin_addPeer enode:/.test(call)), 'a missing peer is added');
+  });
+
+  it('gets another template with another configuration, and waits for a word before it halts a chain of few', async () => {
+    const template = async () => JSON.stringify((await get(STATEFULSETS, 'alpha-validator'))!.spec.template);
+    const before = await template();
+    const cors = ['https://app.example.com'];
+    await client.patch(QUORUMNODES, { namespace, name: 'alpha-validator' }, { spec: { rpc: { cors } } });
+    await eventually(async () => (await template()) !== before, 'the template names another configuration');
+    fewValidators = true;
+    await revision('two');
+    const condition = await becomes('alpha-validator', 'RolloutWaiting');
+    expect(condition.message).toContain('quorum-operator.io/allow-halt');
+    expect((await get(PODS, 'alpha-validator-0'))?.metadata.uid).toBe(pod.metadata.uid);
+
+    const annotations = { 'quorum-operator.io/allow-halt': 'true' };
+    await client.patch(QUORUMNODES, { namespace, name: 'alpha-validator' }, { metadata: { annotations } });
+    await eventually(async () => (await get(PODS, 'alpha-validator-0')) === undefined, 'the pod is deleted', 30_000);
+  });
+});
+
 describe('a second run', () => {
   it('writes nothing', async () => {
     await quiet();
     await operator.stop();
     const before = await writesSeen();
-    operator = await startOperator(inject('kubeconfig'), operatorNamespace, [quorumNodeController]);
+    operator = await startOperator(inject('kubeconfig'), operatorNamespace, [quorumNodeController], doors);
     await eventually(() => operator.deps.informers.isFollowing(namespace), 'the namespace is followed');
     await quiet();
     expect((await writesSeen()).slice(before.length)).toEqual([]);

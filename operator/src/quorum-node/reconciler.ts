@@ -14,7 +14,7 @@ import { secondsUntil } from '../pki/inspect.ts';
 import { removeOldConfigurations } from '../workload/config-garbage.ts';
 import { followNamespace } from '../workload/follow.ts';
 import { shortHash } from '../workload/hash.ts';
-import { podIsReady, podName } from '../workload/pod.ts';
+import { podIsReady, podName, podRevision } from '../workload/pod.ts';
 import { RolloutLock } from '../workload/rollout-lock.ts';
 import { DOOR_CONFIG_LABEL } from './build/door-config.ts';
 import { applyGround, applyPeers, applyWorkload, createNodeKey, ensureCertificates } from './children.ts';
@@ -69,6 +69,7 @@ export class QuorumNodeReconciler {
     if (!findings.some((finding) => finding.blocks === 'children')) {
       ({ observation, findings, renewSeconds } = await this.#apply(observation, log));
     }
+    observation = await this.#lookAgainBeforeRestart(observation);
     const decision = await this.#rollOut(id, observation, findings);
     const result = verdict(observation, findings, decision);
     await this.#tell(observation, result, decision);
@@ -122,18 +123,14 @@ export class QuorumNodeReconciler {
   }
 
   /** Asks the door of a pod whose sidecar runs. */
-  async #readDoor(node: QuorumNode): Promise<DoorReading | undefined> {
+  async #readDoor(node: QuorumNode, maxAgeMs?: number): Promise<DoorReading | undefined> {
     const { name, namespace } = node.metadata;
     const pod = this.#deps.informers.of(PODS).get({ namespace: namespace!, name: podName(name) });
     const target = this.#target(node, pod);
     if (!pod || !target || !doorRuns(pod)) return undefined;
     const ready = isTrue(node.status?.conditions as Condition[] | undefined, 'Ready') && podIsReady(pod);
-    return this.#doors.read(
-      `${namespace}/${name}`,
-      pod.metadata.uid!,
-      target,
-      ready ? POLL_MS.ready : POLL_MS.notReady,
-    );
+    const oldest = maxAgeMs ?? (ready ? POLL_MS.ready : POLL_MS.notReady);
+    return this.#doors.read(`${namespace}/${name}`, pod.metadata.uid!, target, oldest);
   }
 
   #target(node: QuorumNode, pod: KubeObject | undefined): DoorTarget | undefined {
@@ -145,6 +142,13 @@ export class QuorumNodeReconciler {
     const address: unknown = pod?.status?.podIP;
     if (typeof caBundle !== 'string' || typeof address !== 'string') return undefined;
     return { address, servername: `${name}.${namespace}.svc`, caBundle };
+  }
+
+  /** A restart is decided by what the network is now, not by what it was at the last look. */
+  async #lookAgainBeforeRestart(observation: NodeObservation): Promise<NodeObservation> {
+    const { node, pod, statefulSet } = observation;
+    if (!pod || !statefulSet || podRevision(statefulSet, pod) !== 'outdated') return observation;
+    return { ...observation, door: await this.#readDoor(node, POLL_MS.notReady) };
   }
 
   /** Restarts an outdated pod when its turn has come. */

@@ -42,6 +42,7 @@ export async function startOperator(
   kubeconfig: string,
   namespace: string,
   controllers: readonly ((deps: ControllerDeps) => Controller)[],
+  doors = new DoorClient({ credentials: () => undefined }),
 ): Promise<TestOperator> {
   const client = connect({ kubeconfig });
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
@@ -54,7 +55,7 @@ export async function startOperator(
     status: new StatusWriter(client, { fieldManager: STATUS_FIELD_MANAGER }),
     events: new EventRecorder(client, { controller: 'quorum-operator.io/operator', instance: 'test' }),
     informers: new Informers(client, { log }),
-    doors: new DoorClient({ credentials: () => undefined }),
+    doors,
   };
   const stop = new AbortController();
   deps.informers.start(stop.signal);
