@@ -6,7 +6,8 @@
 #
 # PROGRAMS=from-source (the default) installs by the lockfile and bundles inside the build. PROGRAMS=from-context takes
 # dist/ as scripts/bundle.mjs left it in the build context: much faster for someone who has installed already.
-# A registry that asks for credentials: --secret id=npmrc,src=$HOME/.npmrc; the file is in no layer.
+# A registry that asks for credentials: --secret id=npmrc,src=$HOME/.npmrc. One behind a certificate authority of one's
+# own: --secret id=ca,src=ca.crt. Neither file is in any layer. Podman 4 wants --build-arg PROGRAMS=from-source spelt out.
 ARG NODE_IMAGE=node:24-bookworm-slim
 ARG BUILD_IMAGE=node:24-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
@@ -21,8 +22,9 @@ COPY operator/package.json operator/
 COPY signer-sidecar/package.json signer-sidecar/
 COPY cli/package.json cli/
 COPY e2e/package.json e2e/
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=cache,target=/root/.npm \
-    npm ci --no-audit --no-fund
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/ca.crt \
+    --mount=type=cache,target=/root/.npm \
+    export NODE_EXTRA_CA_CERTS=/run/ca.crt && npm ci --no-audit --no-fund
 COPY scripts/bundle.mjs scripts/
 COPY operator/src operator/src
 COPY signer-sidecar/src signer-sidecar/src

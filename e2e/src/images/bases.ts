@@ -15,8 +15,6 @@ const REPOSITORY = 'quorum-operator.local';
 export interface Bases {
   /** Values of the Dockerfile's NODE_IMAGE and DEBIAN_IMAGE; empty: the defaults of the Dockerfile. */
   args: Record<string, string>;
-  /** Host folders to see while building: package sources and proxies, which are in no layer. */
-  volumes: string[];
   /** Changes when a base does. */
   fingerprint: string;
 }
@@ -26,7 +24,7 @@ export interface Bases {
  * is made from its package mirror and Node is the binary of the npm package `node`, the version of the lockfile.
  */
 export async function prepareBases(engine: Engine, cache: string, log: (line: string) => void): Promise<Bases> {
-  if (engine.name === 'docker') return { args: {}, volumes: [], fingerprint: 'dockerfile' };
+  if (engine.name === 'docker') return { args: {}, fingerprint: 'dockerfile' };
   const debianHash = hash(['apt', SUITE, process.arch, ...PACKAGES, ...PURGED, ...EXCLUDED]);
   const debian = `${REPOSITORY}/base-debian:${debianHash}`;
   if (!(await engine.exists(debian)))
@@ -42,7 +40,7 @@ export async function prepareBases(engine: Engine, cache: string, log: (line: st
       await copyFile(binary, path.join(context, 'node'));
       await writeFile(path.join(context, 'Dockerfile'), `FROM ${debian}\nCOPY --chmod=0755 node /usr/local/bin/node\n`);
       const dockerfile = path.join(context, 'Dockerfile');
-      await engine.build({ context, dockerfile, image: node, args: {}, log: () => {} });
+      await engine.build({ context, dockerfile, image: node, args: {} });
     } finally {
       await rm(context, { recursive: true, force: true });
     }
@@ -50,7 +48,6 @@ export async function prepareBases(engine: Engine, cache: string, log: (line: st
   await prune(engine, cache, { 'base-debian': debianHash, 'base-node': nodeHash });
   return {
     args: { NODE_IMAGE: node, BUILD_IMAGE: node, DEBIAN_IMAGE: debian },
-    volumes: ['/etc/resolv.conf:/etc/resolv.conf:ro'],
     fingerprint: nodeHash,
   };
 }

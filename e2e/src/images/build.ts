@@ -124,8 +124,6 @@ async function buildOne({ engine, bases, context, target, image, file, log }: On
         target,
         image,
         args: { ...bases.args, PROGRAMS: 'from-context' },
-        volumes: bases.volumes,
-        log: () => {},
       });
     }
     await rm(`${file}.part`, { force: true });

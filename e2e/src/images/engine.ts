@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 /** A program that builds an ordinary Dockerfile. */
 export interface Engine {
   name: 'docker' | 'podman';
-  /** Builds one target and tags it; `volumes` are seen while it builds and are in no layer (podman only). */
+  /** Builds one target, or the last stage, and tags it. */
   build(options: BuildOptions): Promise<void>;
   exists(image: string): Promise<boolean>;
   /** Writes a docker-archive that `ctr images import` and `kind load image-archive` read. */
@@ -22,16 +22,10 @@ export interface BuildOptions {
   target?: string;
   image: string;
   args: Record<string, string>;
-  secrets?: { id: string; file: string }[];
-  volumes?: string[];
-  log: (line: string) => void;
 }
 
 export interface RunOptions {
-  /** Called with each line of both streams. */
-  onLine?: (line: string) => void;
   env?: Record<string, string>;
-  cwd?: string;
 }
 
 /** A command that failed, with the last lines that it wrote. */
@@ -49,7 +43,6 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      cwd: options.cwd,
       env: { ...process.env, ...options.env },
     });
     const written: string[] = [];
@@ -57,11 +50,9 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
     createInterface({ input: child.stdout }).on('line', (line) => {
       written.push(line);
       tail.push(line);
-      options.onLine?.(line);
     });
     createInterface({ input: child.stderr }).on('line', (line) => {
       tail.push(line);
-      options.onLine?.(line);
     });
     child.on('error', (error) => reject(new CommandError(command, undefined, error.message)));
     child.on('close', (code) => {
@@ -99,13 +90,11 @@ export async function findEngine(): Promise<Engine> {
 function engine(name: Engine['name'], isolation: string[], flags: string[]): Engine {
   return {
     name,
-    async build({ context, dockerfile, target, image, args, secrets = [], volumes = [], log }) {
+    async build({ context, dockerfile, target, image, args }) {
       const command = ['build', ...isolation, ...flags, '--file', dockerfile, '--tag', image];
       if (target) command.push('--target', target);
       for (const [key, value] of Object.entries(args)) command.push('--build-arg', `${key}=${value}`);
-      for (const { id, file } of secrets) command.push('--secret', `id=${id},src=${file}`);
-      if (name === 'podman') for (const volume of volumes) command.push('--volume', volume);
-      await run(name, [...command, context], { onLine: log, env: { DOCKER_BUILDKIT: '1' } });
+      await run(name, [...command, context], { env: { DOCKER_BUILDKIT: '1' } });
     },
     exists: (image) => succeeds(name, ['image', 'inspect', image]),
     async save(image, file) {
