@@ -25,7 +25,7 @@ import { memberDirectory } from './members.ts';
 import type { Observation } from './observation.ts';
 import { perform } from './perform.ts';
 import { type Reason, reasons } from './reasons.ts';
-import { statusOf, statusOfFailure, verdictOf } from './status.ts';
+import { statusOf, statusOfFailure, statusOfSuspended, verdictOf } from './status.ts';
 
 /** Keys, then genesis, then what is left: more rounds mean that somebody undoes what is done, and the next reconcile goes on. */
 const MAX_ROUNDS = 4;
@@ -87,7 +87,11 @@ function ownedKeys(object: KubeObject): Key[] {
 /** One reconcile: claim namespaces, make what is made once, apply the rest, tell the status. */
 export async function reconcileConsortium(deps: ControllerDeps, consortium: Consortium & KubeObject): Promise<Outcome> {
   // Nothing of a deleted Consortium is taken away: keys, data and the policies that guard them outlive it.
-  if (consortium.metadata.deletionTimestamp !== undefined || consortium.spec.suspend === true) return { kind: 'done' };
+  if (consortium.metadata.deletionTimestamp !== undefined) return { kind: 'done' };
+  if (consortium.spec.suspend === true) {
+    await deps.status.write(CONSORTIUMS, consortium, statusOfSuspended(consortium, deps.now()));
+    return { kind: 'done' };
+  }
   try {
     return await bringAbout(deps, consortium);
   } catch (error) {

@@ -2,6 +2,8 @@
 export const reasons = {
   /** Ready. */
   Running: 'Running',
+  /** `spec.suspend` is true: nothing is looked at and nothing is changed. */
+  Suspended: 'Suspended',
   /** The API server refused something, or a Secret of the operator is damaged; tried again. */
   ReconcileFailed: 'ReconcileFailed',
 

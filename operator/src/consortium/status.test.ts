@@ -7,7 +7,7 @@ import { createAuthority } from '../pki/x509.ts';
 import { decide } from './decide.ts';
 import { resolveGenesis } from './genesis-source.ts';
 import type { Observation } from './observation.ts';
-import { statusOf, statusOfFailure } from './status.ts';
+import { statusOf, statusOfFailure, statusOfSuspended } from './status.ts';
 import {
   consortium,
   fixedIdentity,
@@ -217,6 +217,15 @@ describe('status', () => {
     it('are not told of a genesis that was made here', () => {
       expect(status(complete()).genesis).not.toHaveProperty('verdicts');
     });
+  });
+
+  it('of a suspended Consortium says so, and forgets nothing', () => {
+    const recorded = status(complete());
+    const suspended = statusOfSuspended(consortium({ suspend: true }, recorded), now);
+    const conditions = suspended.conditions as Condition[];
+    expect(conditions.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'False', reason: 'Suspended' });
+    expect(conditions.some(({ type }) => type === 'Reconciling' || type === 'Stalled')).toBe(false);
+    expect(suspended).toMatchObject({ genesis: recorded.genesis, validators: recorded.validators });
   });
 
   describe('after a reconcile that failed', () => {

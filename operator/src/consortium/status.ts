@@ -47,16 +47,23 @@ export function statusOf(observation: Observation, decision: Decision): Consorti
 export function statusOfFailure(consortium: Consortium, error: unknown, now: Date): ConsortiumStatus | undefined {
   const message = failureMessage(error);
   if (message === undefined) return undefined;
+  return withReadiness(consortium, { kind: 'failing', reason: reasons.ReconcileFailed, message }, now);
+}
+
+/** The status of a Consortium that nobody looks at: all that was recorded, and Ready=False with the word of why. */
+export function statusOfSuspended(consortium: Consortium, now: Date): ConsortiumStatus {
+  const message = 'spec.suspend is true: nothing is looked at or changed until it is removed; what runs keeps running';
+  return withReadiness(consortium, { kind: 'suspended', reason: reasons.Suspended, message }, now);
+}
+
+function withReadiness(consortium: Consortium, verdict: Verdict, now: Date): ConsortiumStatus {
   const generation = consortium.metadata.generation ?? 0;
   const { conditions, observedGeneration } = consortium.status ?? {};
   const previous = {
     conditions: (conditions ?? []) as readonly Condition[],
     ...(observedGeneration === undefined ? {} : { observedGeneration }),
   };
-  return {
-    ...consortium.status,
-    ...readyFrom(previous, { kind: 'failing', reason: reasons.ReconcileFailed, message }, generation, now),
-  };
+  return { ...consortium.status, ...readyFrom(previous, verdict, generation, now) };
 }
 
 /** Of an object that the API server calls invalid only the request is told: its words can quote what was sent. */

@@ -62,6 +62,13 @@ describe('readyFrom', () => {
     expect(lost.observedGeneration).toBe(3);
   });
 
+  it('is Ready=False alone when it is suspended, and says so of the newest generation', () => {
+    const ready = readyFrom(undefined, { kind: 'ready', message: 'm' }, 1, T0);
+    const suspended = readyFrom(ready, { kind: 'suspended', reason: 'Suspended', message: 'm' }, 2, T1);
+    expect(suspended.conditions.map(({ type, status }) => `${type}=${status}`)).toEqual(['Ready=False']);
+    expect(suspended.observedGeneration).toBe(2);
+  });
+
   it('forgets that it stalled when it only fails', () => {
     const stalled = readyFrom(undefined, { kind: 'stalled', reason: 'KeyLost', message: 'm' }, 1, T0);
     expect(isTrue(stalled.conditions, 'Stalled')).toBe(true);
@@ -101,7 +108,7 @@ function violations(
 
 describe("Flux's invariants", () => {
   const verdict: fc.Arbitrary<Verdict> = fc
-    .tuple(fc.constantFrom('ready', 'progressing', 'failing', 'stalled'), fc.constantFrom('A', 'B'))
+    .tuple(fc.constantFrom('ready', 'progressing', 'failing', 'stalled', 'suspended'), fc.constantFrom('A', 'B'))
     .map(([kind, reason]) => ({ kind, reason, message: 'm' }) as Verdict);
 
   it('hold after each step of any history of specs, verdicts and other conditions', () => {

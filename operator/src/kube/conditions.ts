@@ -18,7 +18,9 @@ export type Verdict =
   /** A failure that is tried again. */
   | { kind: 'failing'; reason: string; message: string }
   /** Only a change of the resource or its surroundings helps. */
-  | { kind: 'stalled'; reason: string; message: string };
+  | { kind: 'stalled'; reason: string; message: string }
+  /** Nothing is done, because the resource asks for that; how it is, nobody looks at. */
+  | { kind: 'suspended'; reason: string; message: string };
 
 /** The part of a status that says how a resource is. */
 export interface Readiness {
@@ -73,7 +75,7 @@ export function isTrue(conditions: readonly Condition[] | undefined, type: strin
  * Sets Ready, sets or removes Reconciling and Stalled, and tells the status' observedGeneration, so that kstatus (Flux,
  * Helm's waiting), `kubectl wait` and Flux's published invariants FAIL0001 to FAIL0010 agree about the resource.
  *
- * - observedGeneration advances only when the verdict on that generation is final: ready or stalled.
+ * - observedGeneration advances only when the verdict on that generation is final: ready, stalled or suspended.
  * - Reconciling stands only while the generation has not been observed (FAIL0010). A resource that was ready and lost it
  *   at the same generation is Ready=False alone, which kstatus also calls in progress.
  * - Of a ready resource, conditions that were not looked at for this generation are left out (FAIL0008, FAIL0009).
@@ -113,7 +115,7 @@ export function readyFrom(
 }
 
 function observedGeneration(verdict: Verdict, generation: number, previous: number | undefined): number {
-  if (verdict.kind === 'ready' || verdict.kind === 'stalled') {
+  if (verdict.kind === 'ready' || verdict.kind === 'stalled' || verdict.kind === 'suspended') {
     return generation;
   }
   // A resource restored from a backup starts again at generation 1 and must not claim to have seen later ones.

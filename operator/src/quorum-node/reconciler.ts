@@ -26,7 +26,7 @@ import type { DoorReading, NodeObservation } from './observation.ts';
 import { PeerReminder } from './peer-reminder.ts';
 import { reasons } from './reasons.ts';
 import { type Rollout, rollout, rolloutInput } from './rollout.ts';
-import { status, verdict } from './status.ts';
+import { status, suspendedStatus, verdict } from './status.ts';
 
 /** Seconds until a node is looked at again although nothing was told about it. */
 const LOOK_AGAIN = { ready: 30, notReady: 10, starting: 2, missingKeys: 2 } as const;
@@ -60,7 +60,11 @@ export class QuorumNodeReconciler {
       return { kind: 'done' };
     }
     // Children go with the garbage collector; keys and volumes stay.
-    if (node.metadata.deletionTimestamp || node.spec.suspend) return { kind: 'done' };
+    if (node.metadata.deletionTimestamp) return { kind: 'done' };
+    if (node.spec.suspend) {
+      await this.#deps.status.write(QUORUMNODES, node, suspendedStatus(node, this.#deps.now()));
+      return { kind: 'done' };
+    }
 
     const prepared = await followNamespace(this.#deps, node.metadata.namespace!);
     let observation = await gather(this.#deps, node, { door: await this.#readDoor(node), prepared });

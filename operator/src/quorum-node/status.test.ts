@@ -5,7 +5,7 @@ import type { Condition } from '../kube/types.ts';
 import { decide } from './decide.ts';
 import type { NodeObservation } from './observation.ts';
 import type { Rollout } from './rollout.ts';
-import { status, verdict } from './status.ts';
+import { status, suspendedStatus, verdict } from './status.ts';
 import { NOW, nodeStatus, observe, observeServing, pod, quorumNode, statefulSet, tesseraNode } from './testing.ts';
 
 const none: Rollout = { kind: 'none' };
@@ -156,5 +156,16 @@ describe('status', () => {
     const after = tell(observeServing({ node: { ...quorumNode(), status: known }, identity: undefined }));
     expect(after.address).toBe(known.address);
     expect(condition(after, 'Stalled')?.reason).toBe('KeyLost');
+  });
+});
+
+describe('a suspended node', () => {
+  it('is not Ready, says why, and keeps what is known of it', () => {
+    const before = tell(observeServing());
+    const node = { ...quorumNode({ suspend: true }, { generation: 2 }), status: before };
+    const suspended = suspendedStatus(node, NOW);
+    expect(condition(suspended, 'Ready')).toMatchObject({ status: 'False', reason: 'Suspended' });
+    expect(condition(suspended, 'Reconciling')).toBeUndefined();
+    expect(suspended).toMatchObject({ observedGeneration: 2, address: before.address, enode: before.enode });
   });
 });

@@ -1,4 +1,4 @@
-import type { QuorumNodeStatus } from '../api/quorum-node.ts';
+import type { QuorumNode, QuorumNodeStatus } from '../api/quorum-node.ts';
 import { enodeUrl } from '../consensus/node-key.ts';
 import { isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
@@ -14,6 +14,14 @@ export const LAST_BLOCK_SECONDS = 60;
 
 /** Exit code of geth when its transaction manager is away. */
 const TRANSACTION_MANAGER_LOST = 112;
+
+/** The status of a node that nobody looks at: all that was recorded, and Ready=False with the word of why. */
+export function suspendedStatus(node: QuorumNode, now: Date): QuorumNodeStatus {
+  const message = 'spec.suspend is true: nothing is looked at or changed until it is removed; the node keeps running.';
+  const previous = { ...node.status, conditions: (node.status?.conditions ?? []) as Condition[] };
+  const result: Verdict = { kind: 'suspended', reason: reasons.Suspended, message };
+  return { ...node.status, ...readyFrom(previous, result, node.metadata.generation ?? 0, now) };
+}
 
 /** How it stands with the node, in the terms of kstatus. */
 export function verdict(observation: NodeObservation, findings: readonly Finding[], rollout: Rollout): Verdict {
