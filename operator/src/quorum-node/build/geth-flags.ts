@@ -76,12 +76,16 @@ export function gethFlags(options: GethFlagOptions): string[] {
   ];
 }
 
+/**
+ * A manager that does not answer in time ends geth (exit code 1 at its start, 112 later), and geth's own 5 s and 1 s are
+ * short on a busy machine. One that refuses connections is noticed at once all the same.
+ */
 function transactionManagerFlags(url: string | undefined): string[] {
   if (!url) return [];
   return [
     ...['--ptm.url', url],
-    ...['--ptm.timeout', '5'],
-    ...['--ptm.dialtimeout', '1'],
+    ...['--ptm.timeout', '15'],
+    ...['--ptm.dialtimeout', '5'],
     ...['--ptm.tls.mode', 'strict'],
     ...['--ptm.tls.rootca', `${gethPaths.ptmTls}/ca.crt`],
     ...['--ptm.tls.clientcert', `${gethPaths.ptmTls}/tls.crt`],
