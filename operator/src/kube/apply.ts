@@ -12,9 +12,6 @@ export interface ApplierOptions {
   hashAnnotation?: string;
 }
 
-/** Remembered writes that changed nothing, so that they are not repeated on each reconcile. */
-const MAX_FUTILE = 10_000;
-
 /**
  * Server-side apply that makes no request at all when the live object already holds what is desired. Two things must
  * agree for that: an annotation with the hash of the last desired object (so a field no longer declared is removed) and
@@ -25,8 +22,6 @@ export class Applier {
   readonly #fieldManager: string;
   readonly #hashAnnotation: string;
   readonly #writes = new OwnWrites<string>();
-  /** By object: resource version and hash of an apply that changed nothing. */
-  readonly #futile = new Map<string, string>();
 
   constructor(client: KubeClient, options: ApplierOptions) {
     this.#client = client;
@@ -49,10 +44,12 @@ export class Applier {
     const hash = hashOf(desired);
     const key = `${typeName(type)}/${keyString(keyOf(desired))}`;
     const version = existing?.metadata.resourceVersion;
-    const unseen = this.#writes.unseen(key, version);
+    const last = this.#writes.since(key, version);
     if (existing !== undefined) {
-      const held = existing.metadata.annotations?.[this.#hashAnnotation] === hash && holds(desired, existing);
-      if (held || unseen?.value === hash || this.#futile.get(key) === `${version} ${hash}`) {
+      // What the cache shows from before our last write proves nothing.
+      const current = last === undefined || last.version === version;
+      const same = existing.metadata.annotations?.[this.#hashAnnotation] === hash && holds(desired, existing);
+      if (last?.value === hash || (current && same)) {
         return { object: existing as T, changed: false };
       }
     }
@@ -60,12 +57,8 @@ export class Applier {
       fieldManager: this.#fieldManager,
     });
     const written = object.metadata.resourceVersion;
-    if (version !== undefined && version === written) {
-      // The server found nothing to change: the comparison knows less than the server does. Not asked again.
-      this.#remember(key, `${version} ${hash}`);
-    }
     this.#writes.remember(key, written, hash);
-    return { object, changed: written !== version && written !== unseen?.version };
+    return { object, changed: written !== version && written !== last?.version };
   }
 
   /**
@@ -100,13 +93,6 @@ export class Applier {
   #withHash(desired: KubeObject, hash: string): KubeObject {
     const annotations = { ...desired.metadata.annotations, [this.#hashAnnotation]: hash };
     return { ...desired, metadata: { ...desired.metadata, annotations } };
-  }
-
-  #remember(key: string, state: string): void {
-    if (this.#futile.size >= MAX_FUTILE) {
-      this.#futile.clear();
-    }
-    this.#futile.set(key, state);
   }
 }
 

@@ -2,8 +2,8 @@
 const MAX_REMEMBERED = 10_000;
 
 /**
- * What this process wrote and its caches may not show yet, so that a reconcile that comes before the cache's event does
- * not write the same again.
+ * What this process wrote last, valid until somebody else's change is seen. So a reconcile that comes before the cache's
+ * event does not write the same again, nor does one whose comparison knows less than the API server.
  */
 export class OwnWrites<V> {
   readonly #writes = new Map<string, { version: string; value: V }>();
@@ -19,18 +19,18 @@ export class OwnWrites<V> {
     }
   }
 
-  /** The last write, while what the cache has is older than it. */
-  unseen(key: string, cachedVersion: string | undefined): { version: string; value: V } | undefined {
+  /** The last write, unless the version at hand is a later one. */
+  since(key: string, version: string | undefined): { version: string; value: V } | undefined {
     const write = this.#writes.get(key);
-    if (write === undefined || cachedVersion === undefined || isOlder(cachedVersion, write.version)) {
-      return write;
+    if (write !== undefined && version !== undefined && isNewer(version, write.version)) {
+      this.#writes.delete(key);
+      return undefined;
     }
-    this.#writes.delete(key);
-    return undefined;
+    return write;
   }
 }
 
 /** Resource versions of one resource are decimal numbers that grow (KEP-5504); of unequal length the longer is newer. */
-function isOlder(version: string, than: string): boolean {
-  return version.length === than.length ? version < than : version.length < than.length;
+function isNewer(version: string, than: string): boolean {
+  return version.length === than.length ? version > than : version.length > than.length;
 }

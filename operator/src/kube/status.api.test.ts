@@ -111,6 +111,16 @@ it('does not write the same again while the cache has not seen its last write', 
   expect((await writer.write(WIDGETS, widget, { observedGeneration: -1 })).changed).toBe(true);
 });
 
+it('does not mind the order of conditions', async () => {
+  const { client, widget, writer } = await setup();
+  const [a, b] = [condition('A'), condition('B')];
+  const { object } = await writer.write(WIDGETS, widget, { observedGeneration: 1, conditions: [a, b] });
+  const before = await countRequests(client);
+  const restarted = new StatusWriter(client, { fieldManager: 'test-status' });
+  expect((await restarted.write(WIDGETS, object, { observedGeneration: 1, conditions: [b, a] })).changed).toBe(false);
+  expect(await countRequests(client)).toBe(before);
+});
+
 it('removes conditions and fields that are no longer said', async () => {
   const { widget, writer } = await setup();
   const both = [condition('Ready'), condition('Reconciling')];

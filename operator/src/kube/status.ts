@@ -24,17 +24,17 @@ export class StatusWriter {
    * A resource that is gone by now, or was replaced by another of its name, is no error: nobody waits for its status.
    * @param object the resource as read; its status is what is compared against. One read a moment too early is fine.
    * @param status the whole status that this field manager owns
-   * @param equal tells whether two statuses are the same to readers (times aside, say). Default: deep equality.
+   * @param equal tells whether two statuses are the same to readers (times aside, say). Default: deep equality,
+   * in which the order of conditions does not matter.
    */
   async write<T extends KubeObject = KubeObject>(
     type: ResourceType,
     object: KubeObject,
     status: object,
-    equal: (live: unknown, next: unknown) => boolean = sameJson,
+    equal: (live: unknown, next: unknown) => boolean = sameStatus,
   ): Promise<{ object: T; changed: boolean }> {
     const key = `${typeName(type)}/${object.metadata.uid}`;
-    const unseen = this.#writes.unseen(key, object.metadata.resourceVersion);
-    const last = unseen?.value ?? object.status;
+    const last = this.#writes.since(key, object.metadata.resourceVersion)?.value ?? object.status;
     if (last !== undefined && equal(last, status)) {
       return { object: object as T, changed: false };
     }
@@ -74,6 +74,18 @@ export class StatusWriter {
     this.#writes.remember(`${typeName(type)}/${written.metadata.uid}`, version, status);
     return { object: written, changed: version !== resourceVersion };
   }
+}
+
+function sameStatus(live: unknown, next: unknown): boolean {
+  return sameJson(withSortedConditions(live), withSortedConditions(next));
+}
+
+/** Conditions are a map by type to the API server, which keeps an order of its own. */
+function withSortedConditions(status: unknown): unknown {
+  const { conditions } = status as { conditions?: { type: string }[] };
+  return Array.isArray(conditions)
+    ? { ...(status as object), conditions: conditions.toSorted((a, b) => (a.type < b.type ? -1 : 1)) }
+    : status;
 }
 
 /** Equal as JSON: order of keys and undefined values do not matter, order of lists does. */
