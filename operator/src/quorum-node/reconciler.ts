@@ -152,7 +152,7 @@ export class QuorumNodeReconciler {
   async #lookAgainBeforeRestart(observation: NodeObservation): Promise<NodeObservation> {
     const { node, pod, statefulSet } = observation;
     if (!pod || !statefulSet || podRevision(statefulSet, pod) !== 'outdated') return observation;
-    return { ...observation, door: await this.#readDoor(node, POLL_MS.notReady) };
+    return { ...observation, door: await this.#readDoor(node, 0) };
   }
 
   /** Restarts an outdated pod when its turn has come. */
