@@ -61,6 +61,29 @@ export const reasons = {
   RolloutUnderway: 'RolloutUnderway',
   Suspended: 'Suspended',
 
+  /** Deleted, and being voted out of the validators. */
+  VotingOut: 'VotingOut',
+  /** The chain does not count the node any more. */
+  VotedOut: 'VotedOut',
+  /** Deleted, and another validator is being voted out first. */
+  RemovalWaiting: 'RemovalWaiting',
+  /** Deleted, and fewer than four validators would remain. */
+  RemovalNeedsConfirmation: 'RemovalNeedsConfirmation',
+  /** Deleted, and those that seal without it would be no quorum. */
+  RemovalWouldHalt: 'RemovalWouldHalt',
+  /** Fewer than half of the validators give their vote. */
+  VotesMissing: 'VotesMissing',
+  /** No validator answers, so nobody can vote. */
+  VotersUnreachable: 'VotersUnreachable',
+  /** Deleted without a vote because none was needed. */
+  RemovalWithoutVote: 'RemovalWithoutVote',
+  /** Deleted without a vote because a person said so. */
+  RemovedWithoutVote: 'RemovedWithoutVote',
+  /** Declared as validator, and being voted in. */
+  VotingIn: 'VotingIn',
+  /** Voted in. */
+  VotedIn: 'VotedIn',
+
   /** Of domain conditions. */
   Connected: 'Connected',
   InSet: 'InSet',

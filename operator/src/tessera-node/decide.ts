@@ -1,5 +1,3 @@
-import { isTrue } from '../kube/conditions.ts';
-import type { Condition } from '../kube/types.ts';
 import { membershipFinding } from '../workload/membership.ts';
 import type { TesseraObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
@@ -168,8 +166,4 @@ export function headline(findings: readonly Finding[]): Finding | undefined {
 /** The image that Tessera runs from: the resource's, or in Development the operator's default. */
 export function tesseraImage({ tessera, operator }: TesseraObservation): string | undefined {
   return tessera.spec.image ?? (tessera.spec.environment === 'Development' ? operator.defaultTesseraImage : undefined);
-}
-
-export function isReady({ tessera }: Pick<TesseraObservation, 'tessera'>): boolean {
-  return isTrue(tessera.status?.conditions as Condition[] | undefined, 'Ready');
 }
