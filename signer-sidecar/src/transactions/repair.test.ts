@@ -66,7 +66,7 @@ afterAll(async () => {
 const start = (node = 'n1') => {
   const { name, address, keyId } = hsm.account;
   const config = { accounts: [{ name, address, keyId }] } as never;
-  const repair = { intervalMs: 100, graceSeconds: 0.3, resendSeconds: 1 };
+  const repair = { intervalMs: 100, graceSeconds: 0.3, resendSeconds: 1, giveUpSeconds: 2 };
   const started = new Signer({ config, chainConfig, node, hsm, store, chain, log, repair });
   started.start();
   return started;
@@ -117,6 +117,19 @@ test('a transaction that the pool drops silently is sent again, byte for byte', 
   chain.fault = () => undefined;
   await mined(hash);
   expect(new Set(chain.sent)).toEqual(new Set([first]));
+});
+
+test('one that was taken, dropped, and cannot be paid any more does not hold up those behind it', async () => {
+  const doomed = new Set<string>();
+  chain.fault = (raw) => {
+    if (doomed.has(raw)) return { error: { code: -32000, message: 'insufficient funds for gas * price + value' } };
+    if (!raw.includes('dead')) return undefined;
+    doomed.add(raw);
+    return { result: '0x' };
+  };
+  const dropped = await send({ data: '0xdead', gas: '0xffff' });
+  await mined(await send());
+  expect(await statusOf(dropped)).toBe('failed');
 });
 
 test('a refusal gives the nonce back, and the idempotency key with it', async () => {

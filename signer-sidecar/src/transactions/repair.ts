@@ -20,9 +20,19 @@ export interface RepairOptions {
   graceSeconds: number;
   /** A `sent` one that is not mined is sent again after this long. Seconds. */
   resendSeconds: number;
+  /**
+   * One that a node took and dropped, and that is refused now (its account cannot pay any more), is given up at this
+   * age: it would hold up everybody behind it. Seconds.
+   */
+  giveUpSeconds: number;
 }
 
-export const defaultRepair: RepairOptions = { intervalMs: 2_000, graceSeconds: 3, resendSeconds: 15 };
+export const defaultRepair: RepairOptions = {
+  intervalMs: 2_000,
+  graceSeconds: 3,
+  resendSeconds: 15,
+  giveUpSeconds: 60,
+};
 
 /** What the loop saw at its last look, for metrics. */
 export interface RepairReport {
@@ -193,17 +203,17 @@ export class Repair {
 
   async #notAccepted(
     account: Account,
-    { id, nonce, hash, status }: OpenTransaction,
+    { id, nonce, hash, status, ageSeconds }: OpenTransaction,
     outcome: { kind: 'later' | 'refused'; message: string },
   ): Promise<void> {
-    this.#log.warn(
-      { account: account.address, nonce, hash, reason: outcome.message },
-      'the node did not take a transaction',
-    );
-    // one that a node took before may still be in some pool: only what no node ever took is given up
-    if (outcome.kind !== 'refused' || status !== 'signed') return;
+    const fields = { account: account.address, nonce, hash, reason: outcome.message };
+    this.#log.warn(fields, 'the node did not take a transaction');
+    if (outcome.kind !== 'refused') return;
+    // one that a node took before may still be in some pool, so it is given time; whichever is mined then is found out
+    if (status === 'sent' && ageSeconds < this.#options.giveUpSeconds) return;
     const floor = await chainNonce(this.#chain, account.address);
     await giveBack(this.#tools.store, account, { id, nonce }, floor, outcome.message);
+    this.#log.error(fields, 'a transaction was given up');
   }
 
   #isDue({ status, ageSeconds, sentSecondsAgo }: OpenTransaction): boolean {
