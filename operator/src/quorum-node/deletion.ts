@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Consortium } from '../api/consortium.ts';
 import type { QuorumNode } from '../api/quorum-node.ts';
 import { CONSORTIUMS, QUORUMNODES } from '../api/resources.ts';
-import { MEMBERS_KEY, allNodes, parseDirectory } from '../consortium/directory.ts';
+import { allNodes, MEMBERS_KEY, parseDirectory } from '../consortium/directory.ts';
 import type { ControllerDeps } from '../deps.ts';
 import { getCondition, readyFrom, setCondition } from '../kube/conditions.ts';
 import type { Outcome } from '../kube/controller.ts';

@@ -19,6 +19,7 @@ import { RolloutLock } from '../workload/rollout-lock.ts';
 import { DOOR_CONFIG_LABEL } from './build/door-config.ts';
 import { applyGround, applyPeers, applyWorkload, createNodeKey, ensureCertificates } from './children.ts';
 import { decide, type Finding } from './decide.ts';
+import { Deletion } from './deletion.ts';
 import { DoorWatch, POLL_MS } from './door-watch.ts';
 import { gather } from './gather.ts';
 import { isFresh } from './health.ts';
@@ -26,6 +27,7 @@ import type { DoorReading, NodeObservation } from './observation.ts';
 import { PeerReminder } from './peer-reminder.ts';
 import { reasons } from './reasons.ts';
 import { type Rollout, rollout, rolloutInput } from './rollout.ts';
+import { SEAT_LOOK_AGAIN, Seat } from './seat.ts';
 import { status, suspendedStatus, verdict } from './status.ts';
 
 /** Seconds until a node is looked at again although nothing was told about it. */
@@ -42,12 +44,16 @@ export class QuorumNodeReconciler {
   readonly #doors: DoorWatch;
   readonly #lock: RolloutLock;
   readonly #peers: PeerReminder;
+  readonly #deletion: Deletion;
+  readonly #seat: Seat;
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
     this.#doors = new DoorWatch(deps.doors, deps.now);
     this.#lock = new RolloutLock(deps.now);
     this.#peers = new PeerReminder(deps.doors, deps.now);
+    this.#deletion = new Deletion(deps);
+    this.#seat = new Seat(deps);
   }
 
   async reconcile(key: Key, { log }: ReconcileContext): Promise<Outcome> {
@@ -57,15 +63,17 @@ export class QuorumNodeReconciler {
       this.#doors.forget(id);
       this.#lock.forget(id);
       this.#peers.forget(id);
+      this.#deletion.forget(id);
       return { kind: 'done' };
     }
-    // Children go with the garbage collector; keys and volumes stay.
-    if (node.metadata.deletionTimestamp) return { kind: 'done' };
+    // Children go with the garbage collector once the node is voted out; keys and volumes stay.
+    if (node.metadata.deletionTimestamp) return this.#deletion.reconcile(node, log);
     if (node.spec.suspend) {
       await this.#deps.status.write(QUORUMNODES, node, suspendedStatus(node, this.#deps.now()));
       return { kind: 'done' };
     }
 
+    await this.#deletion.guard(node);
     const prepared = await followNamespace(this.#deps, node.metadata.namespace!);
     let observation = await gather(this.#deps, node, { door: await this.#readDoor(node), prepared });
     let findings = decide(observation);
@@ -75,9 +83,12 @@ export class QuorumNodeReconciler {
     }
     observation = await this.#lookAgainBeforeRestart(observation);
     const decision = await this.#rollOut(id, observation, findings);
-    const result = verdict(observation, findings, decision);
+    const serves = verdict(observation, findings, decision);
+    const seat = serves.kind === 'ready' ? await this.#seat.claim(observation, log) : undefined;
+    const result = seat ?? serves;
     await this.#tell(observation, result, decision);
     await this.#afterwards(observation, result, decision, log);
+    if (seat) return { kind: 'requeue', afterSeconds: SEAT_LOOK_AGAIN };
     return this.#next(observation, findings, result, renewSeconds);
   }
 

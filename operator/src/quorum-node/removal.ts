@@ -79,10 +79,18 @@ export function removal(input: RemovalInput): Removal {
   }
   if (ballot.kind === 'done') {
     const rest = `${ballot.set.length} validators remain`;
-    return { kind: 'release', reason: reasons.VotedOut, message: `The chain does not count it any more: ${rest}.`, warning: false };
+    return {
+      kind: 'release',
+      reason: reasons.VotedOut,
+      message: `The chain does not count it any more: ${rest}.`,
+      warning: false,
+    };
   }
   if (ballot.kind === 'settle') {
-    return wait(reasons.VotingOut, `It is voted out; the proposals of ${ballot.discard.length} validators are taken back.`);
+    return wait(
+      reasons.VotingOut,
+      `It is voted out; the proposals of ${ballot.discard.length} validators are taken back.`,
+    );
   }
   if (ballot.kind === 'blocked') return blocked(input, ballot, annotate);
   const { given, needed } = ballot.progress;

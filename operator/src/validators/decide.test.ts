@@ -41,7 +41,13 @@ function voter(own: string, set: string[], says: Says = {}): Voter {
 }
 
 /** A network in which every validator runs here; `says` changes single ones, `more` are nodes outside the set. */
-function ballot(goal: Ballot['goal'], subject: string, set: string[], says: Record<string, Says> = {}, more: string[] = []) {
+function ballot(
+  goal: Ballot['goal'],
+  subject: string,
+  set: string[],
+  says: Record<string, Says> = {},
+  more: string[] = [],
+) {
   const voters = [...set, ...more].map((own) => voter(own, set, says[own]));
   return { subject, goal, voters, idle: [], confirmed: false } satisfies Ballot;
 }

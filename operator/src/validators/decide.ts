@@ -100,7 +100,9 @@ export function decide(ballot: Ballot): Decision {
   const why = goal === 'out' ? objection(ballot, set, answered, holders.length > 0) : undefined;
   if (why) return { kind: 'blocked', why, set, discard: why === 'other-removal' ? [] : holders };
   const authorize = goal === 'in';
-  const able = answered.filter(({ address, withholds }) => set.includes(address) && (!withholds || address === subject));
+  const able = answered.filter(
+    ({ address, withholds }) => set.includes(address) && (!withholds || address === subject),
+  );
   const cast = answered.flatMap(({ answer }) => answer?.votes ?? []);
   const given = new Set([
     ...able.map(({ address }) => address),
