@@ -239,6 +239,44 @@ describe.skipIf(findHelm() === undefined)('the chart on a real API server, with 
       expect((await api.request('DELETE', objectPath(consortium))).status).toBe(200);
     });
 
+    test('of a QuorumNode it sets and removes its own finalizer, and changes nothing else', async () => {
+      const finalizer = 'quorum-operator.io/vote-out';
+      const quorumNode = {
+        apiVersion: 'quorum-operator.io/v1alpha1',
+        kind: 'QuorumNode',
+        metadata: { name: `n${unique}`, namespace: organization, finalizers: ['example.com/backup'] },
+        spec: { consortiumRef: { name: 'demo' }, organization: 'alpha', environment: 'Development', role: 'Validator' },
+      };
+      await expect.poll(async () => (await api.apply(quorumNode)).status).toBeLessThan(300);
+      const patch = (body: object) =>
+        api.request('PATCH', objectPath(quorumNode), {
+          as: operator,
+          body,
+          contentType: 'application/merge-patch+json',
+        });
+      const guarded = await patch({ metadata: { finalizers: ['example.com/backup', finalizer] } });
+      expect(guarded.status, guarded.text).toBe(200);
+      for (const [change, words] of [
+        [{ spec: { suspend: true } }, 'never changes spec'],
+        [{ metadata: { annotations: { 'quorum-operator.io/confirm-removal': 'force' } } }, 'labels or annotations'],
+        [{ metadata: { labels: { team: 'x' } } }, 'labels or annotations'],
+        [{ metadata: { finalizers: [finalizer] } }, 'only its own finalizer'],
+      ] as const) {
+        const reply = await patch(change);
+        expect(reply.status, reply.text).toBe(403);
+        expect(message(reply)).toContain(words);
+      }
+      expect((await patch({ metadata: { finalizers: ['example.com/backup'] } })).status).toBe(200);
+      const consortiums = `/apis/quorum-operator.io/v1alpha1/consortiums/c${unique}`;
+      const merge = { as: operator, body: { metadata: {} }, contentType: 'application/merge-patch+json' };
+      expect((await api.request('PATCH', consortiums, merge)).status).toBe(403);
+      await api.request('PATCH', objectPath(quorumNode), {
+        body: { metadata: { finalizers: null } },
+        contentType: 'application/merge-patch+json',
+      });
+      expect((await api.request('DELETE', objectPath(quorumNode))).status).toBe(200);
+    });
+
     test('in its own namespace it reads its own two Secrets and its lease', async () => {
       const secret = (name: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: system } });
       for (const name of ['quorum-operator-ca', 'quorum-operator-client-tls']) {
