@@ -21,7 +21,8 @@ const platform = `linux-${process.arch}`;
 
 /** Program (also the target in the Dockerfile) → its entry, and files of packages that it runs as they are. */
 const programs = {
-  operator: { entry: 'operator/src/main.ts' },
+  // In a cluster the API server is reached without this library, which is loaded for kubeconfigs only and is large.
+  operator: { entry: 'operator/src/main.ts', without: ['@kubernetes/client-node'] },
   'signer-sidecar': { entry: 'signer-sidecar/src/main.ts' },
   cli: { entry: 'cli/src/main.ts' },
   'fixture-quorum': { entry: 'e2e/fixtures/quorum/main.ts', binaries: [anvil] },
@@ -77,7 +78,7 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(programs))
 }
 console.log(JSON.stringify(result));
 
-async function bundle(name, { entry, binaries = [] }) {
+async function bundle(name, { entry, binaries = [], without = [] }) {
   const folder = path.join(out, name);
   rmSync(folder, { recursive: true, force: true });
   const { metafile } = await build({
@@ -97,7 +98,7 @@ async function bundle(name, { entry, binaries = [] }) {
     banner: {
       js: "import { createRequire as bundleRequire } from 'node:module'; globalThis.require ??= bundleRequire(import.meta.url);",
     },
-    external: [...Object.keys(external), 'pg-native', 'bufferutil', 'utf-8-validate', 'pino-pretty'],
+    external: [...Object.keys(external), ...without, 'pg-native', 'bufferutil', 'utf-8-validate', 'pino-pretty'],
   });
   const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter((i) => i.external));
   for (const name of Object.keys(external)) {

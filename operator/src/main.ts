@@ -33,7 +33,7 @@ function controllerDeps(client: KubeClient, config: OperatorConfig, log: Logger)
     now,
     applier: new Applier(client, { fieldManager: FIELD_MANAGER }),
     status: new StatusWriter(client, { fieldManager: STATUS_FIELD_MANAGER }),
-    events: new EventRecorder(client, { controller: 'quorum-operator.io/operator', instance: config.podName }),
+    events: new EventRecorder(client, { controller: 'quorum-operator.io/operator', instance: config.podName, log }),
     informers: new Informers(client, { log }),
     doors: new DoorClient({ credentials }),
   };
@@ -64,6 +64,7 @@ async function main(): Promise<void> {
   const log = createLogger(config.logLevel);
   const signal = stopSignal(log);
   const client = connect();
+  client.metrics.collectProcessMetrics();
   const deps = controllerDeps(client, config, log);
   const { informers } = deps;
   const elector = new LeaderElector(client, {
