@@ -221,6 +221,12 @@ export const databaseUnavailable = (cause: unknown) =>
     { httpStatus: 503, cause },
   );
 
+/** What a failed piece of work at the database means for the client; in either case nothing of it was stored. */
+export const databaseError = (error: unknown): RpcError => {
+  if (error instanceof RpcError) return error;
+  return (error as Error).name === 'StoreUnavailableError' ? databaseUnavailable(error) : internalError(error);
+};
+
 /** Not -32603 and not a 5xx: clients retry those by themselves, and a blind retry could send twice. */
 export const outcomeUnknown = (transactionId: string, cause: unknown) =>
   new RpcError(

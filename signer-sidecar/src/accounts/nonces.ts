@@ -5,7 +5,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { databaseUnavailable, idempotencyConflict, outcomeUnknown, RpcError, transactionRejected } from '../errors.ts';
+import {
+  databaseError,
+  databaseUnavailable,
+  idempotencyConflict,
+  outcomeUnknown,
+  type RpcError,
+  transactionRejected,
+} from '../errors.ts';
 import type { ChainClient } from '../gateway/upstream.ts';
 import { type AuditEntry, appendAudit } from '../store/audit.ts';
 import { CommitUnknownError, type Queries, type Store } from '../store/store.ts';
@@ -127,7 +134,7 @@ export class NonceAllocator {
     try {
       decisions = await this.#store.transaction((queries) => this.#decide(queries, address, batch, floor));
     } catch (error) {
-      if (!(error instanceof CommitUnknownError)) throw error instanceof RpcError ? error : databaseUnavailable(error);
+      if (!(error instanceof CommitUnknownError)) throw databaseError(error);
       decisions = await this.#afterUnknownCommit(address, batch, error);
     }
     for (const waiting of batch) {

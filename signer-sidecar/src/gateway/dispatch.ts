@@ -134,7 +134,7 @@ export class Dispatcher {
 
   #failed(call: ParsedBody['calls'][number], thrown: unknown): { response: RpcResponse; error: RpcError } {
     const error = toRpcError(thrown);
-    if (error !== thrown) this.#log.error({ err: thrown }, 'unexpected error');
+    if (error.data.reason === 'internal') this.#log.error({ err: error.cause }, 'unexpected error');
     if ('method' in call) this.#metrics.call(call.method, resultOf(error));
     if (error instanceof UpstreamRpcError) {
       return { response: { jsonrpc: '2.0', id: call.id, error: error.upstream }, error };

@@ -12,6 +12,7 @@ import { sendRaw } from './sender.ts';
 
 const LOOK_AT = 1_000;
 const SEND_AT_ONCE = 64;
+const FORGET_KEYS_MS = 3_600_000;
 
 export interface RepairOptions {
   /** Between two looks, milliseconds. */
@@ -53,6 +54,7 @@ export class Repair {
   readonly #onReport: (account: Account, report: RepairReport) => void;
   /** Seen without a receipt though their nonce is used: believed at the second look. */
   #suspects = new Set<string>();
+  #forgotKeysAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -89,7 +91,17 @@ export class Repair {
     await this.#running;
   }
 
+  /** An idempotency key is kept for a week. */
+  async #forgetKeys(): Promise<void> {
+    if (performance.now() - this.#forgotKeysAt < FORGET_KEYS_MS) return;
+    this.#forgotKeysAt = performance.now();
+    await this.#tools.store
+      .query("DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'")
+      .catch((error) => this.#log.debug({ err: error }, 'old idempotency keys stay for now'));
+  }
+
   async #all(): Promise<void> {
+    await this.#forgetKeys();
     for (const account of this.#accounts.list()) {
       if (this.#stopped) return;
       try {

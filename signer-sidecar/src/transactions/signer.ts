@@ -5,11 +5,11 @@ import { type Account, Accounts, bindAccounts } from '../accounts/accounts.ts';
 import { chainNonce, NonceAllocator, type StoredTransaction } from '../accounts/nonces.ts';
 import type { DoorConfig, SignerConfig } from '../config.ts';
 import {
+  databaseError,
   databaseUnavailable,
   hsmUnavailable,
   internalError,
   invalidParams,
-  RpcError,
   transactionRejected,
 } from '../errors.ts';
 import type { Identity } from '../gateway/identity.ts';
@@ -165,7 +165,7 @@ export class Signer {
       );
       return row?.hash;
     } catch (error) {
-      throw databaseUnavailable(error);
+      throw databaseError(error);
     }
   }
 
@@ -248,7 +248,7 @@ export class Signer {
     try {
       return await store.transaction(work);
     } catch (error) {
-      throw error instanceof RpcError ? error : databaseUnavailable(error);
+      throw databaseError(error);
     }
   }
 
