@@ -30,7 +30,7 @@ interface PodStatus {
 const read = (pid: string, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8');
 
 /** Process ids by container id, from the cgroup paths that the kubelet and containerd make. */
-function processesOf(containerId: string): string[] {
+export function processesOf(containerId: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {

@@ -93,7 +93,7 @@ describe('the word of a person', () => {
     ['true', 'none'],
     ['force', 'without-vote'],
   ])('%s means %s', (word, expected) => {
-    const annotations = word === undefined ? {} : { 'quorum-operator.io/confirm-removal': word };
+    const annotations: Record<string, string> = word === undefined ? {} : { 'quorum-operator.io/confirm-removal': word };
     expect(confirmationOf({ metadata: { name: 'delta-validator', annotations } })).toBe(expected);
   });
 });
