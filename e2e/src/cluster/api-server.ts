@@ -149,7 +149,7 @@ async function writeFiles(directory: string, options: { name: string; url: strin
     write('server.crt', server.certificate),
     write('server.key', server.key),
     write('service-accounts.key', serviceAccounts.privateKey.export({ type: 'sec1', format: 'pem' }) as string),
-    write('audit-policy.yaml', auditPolicy({ reads: options.auditReads })),
+    write('audit-policy.yaml', auditPolicy({ reads: options.auditReads ? 'all' : 'none' })),
     write('audit.log', ''),
     write(
       'kubeconfig',

@@ -17,11 +17,21 @@ export interface AuditEntry {
 
 export const WRITE_VERBS: readonly string[] = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
-/**
- * An audit policy that records each finished request once, without bodies, so no secret ever gets into the log.
- * `reads: false` leaves out get, list and watch.
- */
-export function auditPolicy(options: { reads: boolean }): string {
+/** Whose get, list and watch are recorded. `service-accounts`: those of programs outside kube-system, few enough for a long log. */
+export type AuditedReads = 'all' | 'service-accounts' | 'none';
+
+/** An audit policy that records each finished request once, without bodies, so no secret ever gets into the log. */
+export function auditPolicy({ reads }: { reads: AuditedReads }): string {
+  const writes = { level: 'Metadata', verbs: [...WRITE_VERBS] };
+  const rules = {
+    all: [{ level: 'Metadata' }],
+    'service-accounts': [
+      writes,
+      { level: 'None', userGroups: ['system:serviceaccounts:kube-system'] },
+      { level: 'Metadata', userGroups: ['system:serviceaccounts'] },
+    ],
+    none: [writes],
+  };
   return stringify({
     apiVersion: 'audit.k8s.io/v1',
     kind: 'Policy',
@@ -29,7 +39,7 @@ export function auditPolicy(options: { reads: boolean }): string {
     rules: [
       { level: 'None', users: ['system:apiserver'] },
       { level: 'None', nonResourceURLs: ['/*'] },
-      options.reads ? { level: 'Metadata' } : { level: 'Metadata', verbs: [...WRITE_VERBS] },
+      ...rules[reads],
     ],
   });
 }

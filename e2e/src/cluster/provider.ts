@@ -26,7 +26,7 @@ export interface Cluster {
   readonly kubeconfig: string;
   /** Context in that file; its current one when undefined. */
   readonly context?: string;
-  /** The API server's audit log of writes, where we started the API server; read it with audit.ts. */
+  /** The API server's audit log of writes and of programs' reads, where we started the API server; read it with audit.ts. */
   readonly auditLog?: string;
   kubectl(args: readonly string[], options?: CommandOptions): Promise<RunResult>;
   helm(args: readonly string[], options?: CommandOptions): Promise<RunResult>;

@@ -13,7 +13,7 @@ export interface RuntimePaths {
 /** Writes the configuration files of all components into the cluster's folder. */
 export async function writeConfigs(paths: Layout, runtime: RuntimePaths): Promise<void> {
   const files = {
-    'audit-policy.yaml': auditPolicy({ reads: false }),
+    'audit-policy.yaml': auditPolicy({ reads: 'service-accounts' }),
     'resolv.conf': '', // pods with dnsPolicy Default have no name server: nothing leaves the cluster
     'containerd.toml': containerdConfig(paths, runtime),
     'kubelet.yaml': stringify(kubeletConfig(paths)),
