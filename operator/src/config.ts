@@ -13,6 +13,7 @@ const environment = z.object({
   DEFAULT_POSTGRES_IMAGE: image.optional(),
   LEADER_ELECTION: z.enum(['true', 'false']).default('true'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  TRUST_SPREAD_SECONDS: z.coerce.number().int().min(0).max(604_800).default(600),
   METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9402),
   HEALTH_PORT: z.coerce.number().int().min(1).max(65535).default(9403),
 });
@@ -29,6 +30,8 @@ export interface OperatorConfig {
     readonly softhsm?: string;
     readonly postgres?: string;
   };
+  /** Seconds that a changed bundle of certificate authorities is given to reach every process, before anything rests on it. */
+  readonly trustSpreadSeconds: number;
   readonly leaderElection: boolean;
   readonly logLevel: string;
   readonly metricsPort: number;
@@ -58,6 +61,7 @@ export function readConfig(env: Record<string, string | undefined>): OperatorCon
       softhsm: value.DEFAULT_SOFTHSM_IMAGE,
       postgres: value.DEFAULT_POSTGRES_IMAGE,
     },
+    trustSpreadSeconds: value.TRUST_SPREAD_SECONDS,
     leaderElection: value.LEADER_ELECTION === 'true',
     logLevel: value.LOG_LEVEL,
     metricsPort: value.METRICS_PORT,

@@ -306,6 +306,25 @@ export const statusBase = {
     .describe('Ready, Reconciling, Stalled and what they rest on.'),
 };
 
+/** When certificates expire, in the status of each kind. */
+export const certificateStatuses = listMap(
+  z
+    .array(
+      z.object({
+        name: text(317).describe('The Secret that holds it; with its namespace in front where that is another one.'),
+        notAfter: text(64).meta({ format: 'date-time' }).describe('When it expires, RFC 3339.'),
+        renewAt: text(64)
+          .meta({ format: 'date-time' })
+          .optional()
+          .describe('When it is replaced, where the operator does that by age.'),
+      }),
+    )
+    .max(256),
+  'name',
+)
+  .optional()
+  .describe('The certificates that this resource rests on.');
+
 /** A custom resource as the API server returns it, defaults applied. */
 export type Resource<Kind extends string, Spec, Status> = {
   apiVersion: string;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   address,
   CONSORTIUM_NAME_LENGTH,
+  certificateStatuses,
   cidr,
   dataKey,
   date,
@@ -415,6 +416,7 @@ export const consortiumStatus = z.object({
   )
     .optional()
     .describe('The organizations.'),
+  certificates: certificateStatuses,
   summary: text(256).optional().describe('Members and nodes in one line.'),
 });
 

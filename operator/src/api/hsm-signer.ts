@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  certificateStatuses,
   deletionPolicy,
   dnsLabel,
   image,
@@ -133,6 +134,7 @@ export const hsmSignerSpec = rules(
 
 export const hsmSignerStatus = z.object({
   ...statusBase,
+  certificates: certificateStatuses,
   accounts: listMap(
     z
       .array(

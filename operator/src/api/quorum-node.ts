@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  certificateStatuses,
   deletionPolicy,
   dnsLabel,
   image,
@@ -78,18 +79,22 @@ const exposure = rules(
         'How peers outside the cluster reach port 30303: not at all (default), by a load balancer, a node port or a given address.',
       ),
     address: text(259)
-      .regex(/^[0-9a-zA-Z.:[\]-]+$/)
+      .regex(/^(\[[0-9a-fA-F:.]+\]|[0-9a-zA-Z]([-0-9a-zA-Z.]*[0-9a-zA-Z])?)(:[1-9][0-9]{0,4})?$/)
       .optional()
-      .describe('host or host:port that leads to this node; for type Address.'),
+      .describe(
+        'host or host:port that leads to this node, an IPv6 address in brackets; for types Address and NodePort. Without a port: 30303, or the node port.',
+      ),
   }),
   {
-    rule: "(self.type == 'Address') == has(self.address)",
-    message: 'address must be given exactly when type is Address',
-    check: (self) => (self.type === 'Address') === (self.address !== undefined),
+    rule: "(self.type in ['Address', 'NodePort']) == has(self.address)",
+    message: 'address must be given exactly when type is Address or NodePort',
+    check: (self) => ['Address', 'NodePort'].includes(self.type) === (self.address !== undefined),
   },
 )
   .optional()
-  .describe('How peers outside the cluster reach this node.');
+  .describe(
+    'How peers outside the cluster reach this node; only from the address ranges of remote organizations in the Consortium.',
+  );
 
 /**
  * Flags that weaken the node or that the operator sets itself. By family, so that a flag of a later release
@@ -143,7 +148,11 @@ export const quorumNodeSpec = rules(
 
 export const quorumNodeStatus = z.object({
   ...statusBase,
+  certificates: certificateStatuses,
   enode: text(300).optional().describe('Enode URL by which peers reach the node.'),
+  externalEnode: text(420)
+    .optional()
+    .describe('Enode URL for peers outside the cluster, to be given to the operators of their nodes; see spec.exposure.'),
   address: text(42).optional().describe('Address of the node key, as in the validator set.'),
   nodeId: text(128).optional().describe('Public node key, 128 hex digits.'),
   peers: integer(0, 100_000).optional().describe('Connected peers.'),

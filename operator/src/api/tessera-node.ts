@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  certificateStatuses,
   deletionPolicy,
   dnsLabel,
   httpsUrl,
@@ -110,6 +111,7 @@ export const tesseraNodeSpec = rules(
 
 export const tesseraNodeStatus = z.object({
   ...statusBase,
+  certificates: certificateStatuses,
   url: text(512).optional().describe('URL by which other transaction managers reach this one.'),
   publicKeys: listAtomic(z.array(text(64)).max(16))
     .optional()

@@ -21,10 +21,12 @@ import { type Child, children, foundation } from './build/children.ts';
 import type { Claim } from './claims.ts';
 import { type Decision, decide } from './decide.ts';
 import { gather, gatherClaims } from './gather.ts';
+import { applyProbes } from './managed.ts';
 import { memberDirectory } from './members.ts';
 import type { Observation } from './observation.ts';
 import { perform } from './perform.ts';
 import { type Reason, reasons } from './reasons.ts';
+import { rotateAuthorities } from './rotate.ts';
 import { statusOf, statusOfFailure, statusOfSuspended, verdictOf } from './status.ts';
 
 /** Keys, then genesis, then what is left: more rounds mean that somebody undoes what is done, and the next reconcile goes on. */
@@ -37,6 +39,9 @@ const UNWATCHED: ReadonlySet<Reason> = new Set([
   reasons.KeyInvalid,
   reasons.KeyRequired,
   reasons.AuthorityInvalid,
+  // Certificates and issuers are not watched: where cert-manager is absent, watching them fails for ever.
+  reasons.IssuerNotReady,
+  reasons.AuthorityShared,
   reasons.GenesisConflict,
   reasons.GenesisSourceNotFound,
 ]);
@@ -105,13 +110,16 @@ async function bringAbout(deps: ControllerDeps, consortium: Consortium & KubeObj
   const operatorAuthority = await ensureOperatorAuthority(deps);
   const claims = await gatherClaims(deps, consortium);
   await lay(deps, consortium, claims);
+  await applyProbes(deps, consortium, claims);
   const { observation, decision } = await settle(deps, consortium, claims, operatorAuthority);
   const wanted = Map.groupBy(
     children(observation, memberDirectory(observation)),
     ({ manifest }) => manifest.metadata.namespace,
   );
   await Promise.all([...wanted.values()].map((ofNamespace) => applyAll(deps, ofNamespace)));
-  return report(deps, observation, decision);
+  const stopped = decision.findings.some(({ kind }) => kind === 'stalled');
+  const due = stopped ? undefined : await rotateAuthorities(deps, consortium, observation);
+  return report(deps, observation, decision, due);
 }
 
 /** Namespaces and rights first: nothing in a namespace can be read before. Organizations do not wait for each other. */
@@ -160,7 +168,12 @@ async function applyAll(deps: ControllerDeps, desired: readonly Child[]): Promis
   return changes;
 }
 
-async function report(deps: ControllerDeps, observation: Observation, decision: Decision): Promise<Outcome> {
+async function report(
+  deps: ControllerDeps,
+  observation: Observation,
+  decision: Decision,
+  due: Date | undefined,
+): Promise<Outcome> {
   const { consortium } = observation;
   const verdict = verdictOf(observation, decision);
   const before = getCondition(consortium.status?.conditions as Condition[] | undefined, 'Stalled');
@@ -171,5 +184,6 @@ async function report(deps: ControllerDeps, observation: Observation, decision: 
   if (decision.findings.some((finding) => UNWATCHED.has(finding.reason)))
     return { kind: 'requeue', afterSeconds: RECHECK_SECONDS };
   if (verdict.kind === 'stalled') return verdict;
-  return { kind: 'requeue', afterSeconds: secondsUntil(observation.operatorAuthority.renewAt, observation.now) };
+  const times = [observation.operatorAuthority.renewAt, ...(due ? [due] : [])].map((time) => time.getTime());
+  return { kind: 'requeue', afterSeconds: secondsUntil(new Date(Math.min(...times)), observation.now) };
 }

@@ -1,4 +1,4 @@
-import { inspect } from '../pki/inspect.ts';
+import { certificatesOf, inspect } from '../pki/inspect.ts';
 import { type GenesisResolution, resolveGenesis } from './genesis-source.ts';
 import { hostedValidators, identityOf, type Observation, type ObservedNode } from './observation.ts';
 import { type Finding, reasons, stalled, waiting } from './reasons.ts';
@@ -51,9 +51,9 @@ export const authoritiesUsable: Policy = ({ organizations }) =>
   );
 
 export const authoritiesNotLost: Policy = ({ consortium, organizations }) =>
-  organizations.flatMap(({ name, namespace, authority }) => {
+  organizations.flatMap(({ name, namespace, authority, managed }) => {
     const known = consortium.status?.organizations?.find((organization) => organization.name === name)?.caNotAfter;
-    if (authority.kind !== 'absent' || known === undefined) return [];
+    if (authority.kind !== 'absent' || managed || known === undefined) return [];
     return [
       stalled(
         'certificates',
@@ -62,6 +62,52 @@ export const authoritiesNotLost: Policy = ({ consortium, organizations }) =>
       ),
     ];
   });
+
+export const issuersReady: Policy = ({ organizations }) =>
+  organizations.flatMap(({ name, managed }) =>
+    managed?.problem === undefined
+      ? []
+      : [waiting('certificates', reasons.IssuerNotReady, `organization ${name}: ${managed.problem}`)],
+  );
+
+/**
+ * Transaction manager and database let in whom the organization's authority vouches for, so an authority must be one organization's alone. A
+ * ClusterIssuer serves whoever may create a Certificate anywhere in the cluster.
+ */
+export const authoritiesOwn: Policy = (observation) => {
+  const shared = sharedAuthority(observation);
+  return shared === undefined || mayBeTrusted(observation)
+    ? []
+    : [
+        stalled(
+          'certificates',
+          reasons.AuthorityShared,
+          `${shared}; whoever gets a certificate of it opens the transaction managers of all of them: create an Issuer with an authority of its own in each organization's namespace and write issuerRef.kind: Issuer, or remove spec.issuerRef`,
+        ),
+      ];
+};
+
+/** Why organizations do not have an authority each; undefined when they do. */
+export function sharedAuthority({ consortium, organizations }: Observation): string | undefined {
+  const { spec } = consortium;
+  if (spec.issuerRef?.kind === 'ClusterIssuer')
+    return `spec.issuerRef names ClusterIssuer ${spec.issuerRef.name}, so all organizations share one certificate authority`;
+  const owners = new Map<string, string>();
+  for (const { name, managed } of organizations) {
+    for (const pem of certificatesOf(managed?.bundle ?? '')) {
+      const other = owners.get(pem);
+      if (other !== undefined && other !== name)
+        return `the issuers of organizations ${other} and ${name} have the same certificate authority`;
+      owners.set(pem, name);
+    }
+  }
+  return undefined;
+}
+
+/** One authority for several organizations is for try-outs only. */
+export function mayBeTrusted(observation: Observation): boolean {
+  return observation.consortium.spec.environment === 'Development' || sharedAuthority(observation) === undefined;
+}
 
 export const keysValid: Policy = (observation) =>
   hostedValidators(observation).flatMap(({ namespace, name, key }) =>
@@ -142,6 +188,8 @@ const policies: readonly Policy[] = [
   discoverySupported,
   authoritiesUsable,
   authoritiesNotLost,
+  authoritiesOwn,
+  issuersReady,
   keysValid,
   keysBrought,
   keysNotLost,
@@ -163,7 +211,7 @@ function nextSteps(observation: Observation, genesis: GenesisResolution): Step[]
   const { organizations } = observation;
   const keys: Step[] = [
     ...organizations
-      .filter(({ authority }) => authority.kind === 'absent')
+      .filter(({ authority, managed }) => authority.kind === 'absent' && !managed)
       .map(({ name, namespace }) => ({ kind: 'authority' as const, organization: name, namespace })),
     ...hostedValidators(observation)
       .filter(({ key }) => key.kind === 'absent')

@@ -9,9 +9,10 @@ import { CONFIGMAPS, NAMESPACES, PERSISTENTVOLUMECLAIMS, SECRETS, SERVICES } fro
 import type { Key, KubeObject, ResourceType } from '../kube/types.ts';
 import { objectNames } from '../names.ts';
 import type { OperatorAuthority } from '../pki/operator-authority.ts';
-import { secretText, tlsPair } from '../pki/secrets.ts';
-import { checkAuthority } from '../pki/x509.ts';
+import { secretText } from '../pki/secrets.ts';
 import { type Claim, decideClaims, hostedOrganizations, organizationNamespace } from './claims.ts';
+import { gatherRotation } from './gather-rotation.ts';
+import { gatherManaged } from './managed.ts';
 import type { Held, ImportSource, Observation, ObservedNode, ObservedOrganization } from './observation.ts';
 
 export type GatherDeps = Pick<ControllerDeps, 'client' | 'informers' | 'config' | 'now'>;
@@ -51,9 +52,10 @@ export async function gather(
     consortium,
     now: deps.now(),
     operator: { namespace: deps.config.namespace, serviceAccount: deps.config.serviceAccount },
+    trustSpreadSeconds: deps.config.trustSpreadSeconds,
     operatorAuthority,
     claims,
-    organizations: await Promise.all(ours.map((claim) => gatherOrganization(deps, consortium, claim))),
+    organizations: await Promise.all(ours.map((claim) => gatherOrganization(deps, consortium, claim, ours))),
     nodes: (await Promise.all(ours.map((claim) => gatherNodes(deps, consortium, claim)))).flat(),
     imported: await gatherImport(deps, consortium),
   };
@@ -63,16 +65,17 @@ async function gatherOrganization(
   deps: GatherDeps,
   consortium: Consortium,
   claim: Claim,
+  all: readonly Claim[],
 ): Promise<ObservedOrganization> {
   const { namespace, organization } = claim;
   const [authority, genesis] = await Promise.all([
-    read(deps, SECRETS, { namespace, name: objectNames.organizationCa }),
+    gatherAuthority(deps, consortium, claim, all),
     read(deps, CONFIGMAPS, { namespace, name: objectNames.genesis(consortium.metadata.name) }),
   ]);
   return {
     name: organization.name,
     namespace,
-    authority: heldAuthority(authority),
+    ...authority,
     // A ConfigMap without the key is a damaged genesis, not an absent one.
     genesis: genesis && String(genesis.data?.['genesis.json'] ?? ''),
     tesseraNodes: deps.informers
@@ -80,6 +83,29 @@ async function gatherOrganization(
       .list(namespace)
       .filter((tessera) => belongs(tessera, consortium, claim)),
   };
+}
+
+/** Of the organization's own Secret, or of cert-manager where the Consortium names an issuer. */
+async function gatherAuthority(
+  deps: GatherDeps,
+  consortium: Consortium,
+  { namespace }: Claim,
+  all: readonly Claim[],
+): Promise<Pick<ObservedOrganization, 'authority' | 'rotation' | 'managed'>> {
+  const { issuerRef } = consortium.spec;
+  if (issuerRef) {
+    const managed = await gatherManaged(deps, namespace, issuerRef);
+    const authority: Held<string> =
+      managed.bundle === undefined ? { kind: 'absent' } : { kind: 'present', value: managed.bundle };
+    return { authority, managed };
+  }
+  const secret = await read(deps, SECRETS, { namespace, name: objectNames.organizationCa });
+  if (!secret) return { authority: { kind: 'absent' } };
+  const rotation = held(() => gatherRotation(deps, secret, namespace, all));
+  if (rotation.kind !== 'present') return { authority: rotation };
+  return rotation.value
+    ? { authority: { kind: 'present', value: rotation.value.state.current }, rotation: rotation.value }
+    : { authority: { kind: 'invalid', message: 'tls.crt or tls.key is missing' } };
 }
 
 async function gatherNodes(deps: GatherDeps, consortium: Consortium, claim: Claim): Promise<ObservedNode[]> {
@@ -155,16 +181,6 @@ function belongs(resource: QuorumNode | TesseraNode, consortium: Consortium, cla
   );
 }
 
-function heldAuthority(secret: KubeObject | undefined): Held<string> {
-  if (!secret) return { kind: 'absent' };
-  const pair = tlsPair(secret);
-  if (!pair) return { kind: 'invalid', message: 'tls.crt or tls.key is missing' };
-  return held(() => {
-    checkAuthority(pair);
-    return pair.certificatePem;
-  });
-}
-
 function heldNodeKey(secret: KubeObject | undefined): Held<NodeIdentity> {
   if (!secret) return { kind: 'absent' };
   const nodekey = secretText(secret, 'nodekey');
@@ -179,7 +195,7 @@ function heldNodeKey(secret: KubeObject | undefined): Held<NodeIdentity> {
   });
 }
 
-function held<T>(value: () => T): Held<T> {
+function held<T>(value: () => T): Exclude<Held<T>, { kind: 'absent' }> {
   try {
     return { kind: 'present', value: value() };
   } catch (error) {

@@ -1,7 +1,9 @@
 import type { Consortium } from '../api/consortium.ts';
 import type { QuorumNode } from '../api/quorum-node.ts';
 import type { TesseraNode } from '../api/tessera-node.ts';
+import type { IssuerRef } from '../cert-manager/issuer.ts';
 import type { NodeIdentity } from '../consensus/node-key.ts';
+import type { AuthorityState } from '../pki/authority.ts';
 import type { OperatorAuthority } from '../pki/operator-authority.ts';
 import type { Claim } from './claims.ts';
 
@@ -31,11 +33,31 @@ export interface ObservedNode {
 export interface ObservedOrganization {
   readonly name: string;
   readonly namespace: string;
-  /** Certificate of Secret `organization-ca`, PEM. */
+  /** Certificate of the authority that issues here, PEM: of Secret `organization-ca`, or of the cert-manager issuer. */
   readonly authority: Held<string>;
+  /** How far the change of the authority in Secret `organization-ca` is. Absent where cert-manager issues. */
+  readonly rotation?: ObservedRotation | undefined;
+  /** Where cert-manager issues: by whom, what it says that the organization trusts, and why that is not known yet. */
+  readonly managed?: ManagedAuthority | undefined;
   /** `genesis.json` of ConfigMap `<consortium>-genesis`. */
   readonly genesis?: string | undefined;
   readonly tesseraNodes: readonly TesseraNode[];
+}
+
+/** An authority and who of those that live by it is behind. */
+export interface ObservedRotation {
+  readonly state: AuthorityState;
+  /** See RotationView. */
+  readonly untrusting: readonly string[];
+  readonly holding: readonly string[];
+}
+
+export interface ManagedAuthority {
+  readonly issuer: IssuerRef;
+  /** PEM bundle; undefined until cert-manager has issued a first certificate. */
+  readonly bundle?: string | undefined;
+  /** What stands in the way. */
+  readonly problem?: string | undefined;
 }
 
 /** Where an imported genesis was looked for. */
@@ -48,6 +70,8 @@ export interface Observation {
   readonly consortium: Consortium;
   readonly now: Date;
   readonly operator: { readonly namespace: string; readonly serviceAccount: string };
+  /** See OperatorConfig.trustSpreadSeconds. */
+  readonly trustSpreadSeconds: number;
   readonly operatorAuthority: OperatorAuthority;
   /** All organizations hosted here, also those that are blocked. */
   readonly claims: readonly Claim[];

@@ -3,7 +3,7 @@ import { generateNodeKey } from '../consensus/node-key.ts';
 import { peerService } from '../consensus/peer-service.ts';
 import type { ControllerDeps } from '../deps.ts';
 import { CONFIGMAPS, SECRETS, SERVICES } from '../kube/resources.ts';
-import { AUTHORITY_DAYS } from '../pki/operator-authority.ts';
+import { AUTHORITY_DAYS } from '../pki/rotate.ts';
 import { createAuthority } from '../pki/x509.ts';
 import { authoritySecret } from './build/authority-secret.ts';
 import { genesisConfigMap } from './build/genesis-config-map.ts';

@@ -49,11 +49,20 @@ export const reasons = {
   CertificateExpiring: 'CertificateExpiring',
   CertificateExpired: 'CertificateExpired',
   CertificatesPending: 'CertificatesPending',
+  /** A certificate authority is being replaced. */
+  AuthorityRotating: 'AuthorityRotating',
+  /** cert-manager has not said yet by which authority its certificates are verified, or cannot be used. */
+  IssuerNotReady: 'IssuerNotReady',
+  /** Several organizations would be verified by one authority. */
+  AuthorityShared: 'AuthorityShared',
 
   /** Of events. */
   NamespaceCreated: 'NamespaceCreated',
   NamespaceAdopted: 'NamespaceAdopted',
   AuthorityCreated: 'AuthorityCreated',
+  AuthorityRotationBegun: 'AuthorityRotationBegun',
+  AuthoritySwitched: 'AuthoritySwitched',
+  AuthorityRotationFinished: 'AuthorityRotationFinished',
   NodeKeyCreated: 'NodeKeyCreated',
   GenesisCreated: 'GenesisCreated',
   GenesisRestored: 'GenesisRestored',

@@ -3,10 +3,12 @@ import type { GenesisVerdict } from '../consensus/import-verdicts.ts';
 import { getCondition, isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import { KubeApiError, KubeConnectionError } from '../kube/errors.ts';
 import type { Condition } from '../kube/types.ts';
+import { objectNames } from '../names.ts';
 import { inspect } from '../pki/inspect.ts';
-import { type Decision, expiringAuthorities } from './decide.ts';
+import { type Decision, expiringAuthorities, sharedAuthority } from './decide.ts';
 import { hostedValidators, identityOf, type Observation, type ObservedNode } from './observation.ts';
 import { type Finding, headline, reasons } from './reasons.ts';
+import { rotationMessage } from './rotations.ts';
 
 type DomainCondition = Omit<NewCondition, 'observedGeneration'>;
 
@@ -36,6 +38,7 @@ export function statusOf(observation: Observation, decision: Decision): Consorti
     genesis: genesisRecord(observation, decision),
     validators: validatorRecords(observation),
     organizations: organizationRecords(observation),
+    certificates: certificateRecords(observation),
     summary: summary(observation),
   };
 }
@@ -158,14 +161,15 @@ function certificatesValid(observation: Observation, decision: Decision): Domain
   const { expired, expiring } = expiringAuthorities(observation);
   if (expired.length > 0)
     return { type, status: 'False', reason: reasons.CertificateExpired, message: expiredMessage(expired) };
-  return expiring.length > 0
-    ? {
-        type,
-        status: 'True',
-        reason: reasons.CertificateExpiring,
-        message: `certificate authorities expire soon: ${expiring.join(', ')}`,
-      }
-    : { type, status: 'True', reason: reasons.CertificatesValid, message: 'every certificate authority is valid' };
+  const rotating = rotationMessage(observation);
+  if (rotating !== undefined) return { type, status: 'True', reason: reasons.AuthorityRotating, message: rotating };
+  if (expiring.length > 0) {
+    const message = `certificate authorities expire soon: ${expiring.join(', ')}`;
+    return { type, status: 'True', reason: reasons.CertificateExpiring, message };
+  }
+  const shared = sharedAuthority(observation);
+  if (shared !== undefined) return { type, status: 'True', reason: reasons.AuthorityShared, message: shared };
+  return { type, status: 'True', reason: reasons.CertificatesValid, message: 'every certificate authority is valid' };
 }
 
 function expiredMessage(expired: readonly string[]): string {
@@ -234,7 +238,7 @@ function organizationRecords({ consortium, claims, organizations }: Observation)
     const authority = organizations.find((organization) => organization.name === name)?.authority;
     const caNotAfter =
       authority?.kind === 'present'
-        ? `${inspect(authority.value).notAfter.toISOString().slice(0, 19)}Z`
+        ? expiry(authority.value)
         : consortium.status?.organizations?.find((organization) => organization.name === name)?.caNotAfter;
     return {
       name,
@@ -242,6 +246,25 @@ function organizationRecords({ consortium, claims, organizations }: Observation)
       ...(caNotAfter === undefined ? {} : { caNotAfter }),
     };
   });
+}
+
+/** The operator's own and each organization's authority; the certificates of nodes are told by these. */
+function certificateRecords(observation: Observation): ConsortiumStatus['certificates'] {
+  const { operator, operatorAuthority, organizations } = observation;
+  const { client, caNotAfter } = operatorAuthority;
+  return [
+    { name: `${operator.namespace}/${objectNames.operatorCaSecret}`, notAfter: caNotAfter },
+    { name: `${operator.namespace}/${client.secretName}`, notAfter: client.notAfter },
+    ...organizations.flatMap(({ namespace, authority }) =>
+      authority.kind === 'present'
+        ? [{ name: `${namespace}/${objectNames.organizationCa}`, notAfter: expiry(authority.value) }]
+        : [],
+    ),
+  ];
+}
+
+function expiry(pem: string): string {
+  return `${inspect(pem).notAfter.toISOString().slice(0, 19)}Z`;
 }
 
 function summary(observation: Observation): string {

@@ -60,6 +60,7 @@ export function observe(of: Consortium = consortium(), change: Partial<Observati
     consortium: of,
     now,
     operator: { namespace: 'quorum-operator', serviceAccount: 'quorum-operator' },
+    trustSpreadSeconds: 600,
     operatorAuthority: {
       caPem: fakePem('operator'),
       caNotAfter: '2036-03-01T00:00:00Z',
@@ -69,6 +70,7 @@ export function observe(of: Consortium = consortium(), change: Partial<Observati
         notAfter: '2026-06-01T00:00:00Z',
         renewAt: new Date('2026-05-01T00:00:00Z'),
         fingerprint: '',
+        trusts: '',
         renewed: false,
       },
     },

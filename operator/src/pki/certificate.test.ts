@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SECRETS } from '../kube/resources.ts';
 import { type Key, type KubeObject, keyOf, keyString, type ResourceType } from '../kube/types.ts';
 import { OPERATOR_URI } from '../names.ts';
 import { AuthorityMissingError, type CertificateRequest, ensureCertificate } from './certificate.ts';
@@ -14,14 +13,27 @@ const day = 86_400_000;
 /** Secrets in memory, by the interface of client and applier; counts writes. */
 class Secrets implements OperatorAuthorityDeps {
   readonly objects = new Map<string, KubeObject>();
-  readonly config = { namespace: 'operator' };
+  readonly configMaps = new Map<string, KubeObject>();
+  readonly #kinds: Record<string, Map<string, KubeObject>> = { Secret: this.objects, ConfigMap: this.configMaps };
+  readonly config = { namespace: 'operator', trustSpreadSeconds: 600 };
   writes = 0;
   time = start;
 
   readonly client = {
     get: async <T extends KubeObject>(type: ResourceType, key: Key) => {
-      expect(type).toBe(SECRETS);
-      return this.objects.get(keyString(key)) as T | undefined;
+      return this.#kinds[type.kind]?.get(keyString(key)) as T | undefined;
+    },
+    patch: async <T extends KubeObject>(_: ResourceType, key: Key, change: KubeObject) => {
+      this.writes += 1;
+      const live = this.objects.get(keyString(key))!;
+      expect(change.metadata.resourceVersion).toBe(live.metadata.resourceVersion);
+      for (const [name, value] of Object.entries(change.data ?? {})) {
+        if (value === null) delete live.data[name];
+        else live.data[name] = value;
+      }
+      const annotations = { ...live.metadata.annotations, ...change.metadata.annotations };
+      live.metadata.annotations = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== null));
+      return live as T;
     },
   };
 
@@ -141,13 +153,15 @@ describe('ensureCertificate', () => {
           reads += 1;
           return secrets.objects.get(keyString(key)) as T | undefined;
         },
+        patch: secrets.client.patch,
       },
     };
     await ensureCertificate({ ...counted, informers: cache }, request);
     expect(reads).toBe(0);
     const empty = { of: () => ({ get: () => undefined }) };
     expect((await ensureCertificate({ ...counted, informers: empty }, request)).renewed).toBe(false);
-    expect(reads).toBe(2);
+    // The ConfigMap that may name an issuer, the authority, the certificate.
+    expect(reads).toBe(3);
   });
 });
 

@@ -97,6 +97,22 @@ export function certificatesOf(pem: string): string[] {
   );
 }
 
+/** The first 16 hex digits of the SHA-256 of a certificate: names it where people and annotations speak of it. */
+export function shortFingerprint(pem: string): string {
+  return new NodeCertificate(firstCertificate(pem)).fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase();
+}
+
+/** True when `authorityPem` (its first certificate) signed the first certificate of `leafPem`. */
+export function issuedBy(leafPem: string, authorityPem: string): boolean {
+  try {
+    const leaf = new NodeCertificate(firstCertificate(leafPem));
+    const authority = new NodeCertificate(firstCertificate(authorityPem));
+    return leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
+  } catch {
+    return false;
+  }
+}
+
 function firstCertificate(pem: string): string {
   const [first] = certificatesOf(pem);
   if (first === undefined) throw new Error('the text holds no PEM certificate');

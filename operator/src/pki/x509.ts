@@ -35,12 +35,20 @@ const CLOCK_SKEW_MS = 5 * 60_000;
 
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
 
-/** Makes a self-signed authority (ECDSA P-256) that may issue leaf certificates only. */
-export async function createAuthority(options: { commonName: string; now: Date; days: number }): Promise<Authority> {
+/**
+ * Makes a self-signed authority (ECDSA P-256) that may issue leaf certificates only.
+ * @param options.unit tells an authority from the one that it replaces: both are trusted for a while, under the same common name
+ */
+export async function createAuthority(options: {
+  commonName: string;
+  unit?: string;
+  now: Date;
+  days: number;
+}): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: distinguishedName(options.commonName),
+    name: distinguishedName(options.commonName, options.unit),
     ...validity(options.now, options.days),
     signingAlgorithm: SIGNATURE_ALGORITHM,
     keys,
@@ -136,11 +144,11 @@ function subjectAlternativeNames(subject: CertificateSubject): x509.Extension[] 
   return names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)];
 }
 
-function distinguishedName(commonName: string): x509.JsonName {
+function distinguishedName(commonName: string, unit?: string): x509.JsonName {
   if (commonName.length < 1 || commonName.length > 64) {
     throw new Error(`common name ${JSON.stringify(commonName)} must have 1 to 64 characters`);
   }
-  return [{ CN: [commonName] }];
+  return unit === undefined ? [{ CN: [commonName] }] : [{ OU: [unit] }, { CN: [commonName] }];
 }
 
 function validity(now: Date, days: number): { notBefore: Date; notAfter: Date } {

@@ -1,6 +1,6 @@
+import { ISSUER_ANNOTATION, type IssuerRef, renderIssuer } from '../../cert-manager/issuer.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { objectNames } from '../../names.ts';
-import { certificatesOf } from '../../pki/inspect.ts';
 import { manifest } from '../../workload/manifest.ts';
 import { organizationLabels, type Place } from './labels.ts';
 
@@ -8,7 +8,12 @@ import { organizationLabels, type Place } from './labels.ts';
 export const caConfigMaps = [objectNames.organizationCa, objectNames.membersCa, objectNames.operatorCa] as const;
 
 /** A ConfigMap of trusted authorities; certificates only, which are public. */
-export function caConfigMap(place: Place, name: (typeof caConfigMaps)[number], pem: string): KubeObject {
+export function caConfigMap(
+  place: Place,
+  name: (typeof caConfigMaps)[number],
+  pem: string,
+  issuer?: IssuerRef,
+): KubeObject {
   return manifest(
     {
       apiVersion: 'v1',
@@ -16,12 +21,8 @@ export function caConfigMap(place: Place, name: (typeof caConfigMaps)[number], p
       name,
       namespace: place.namespace,
       labels: organizationLabels(place.consortium, place.organization),
+      annotations: issuer && { [ISSUER_ANNOTATION]: renderIssuer(issuer) },
     },
     { data: { 'ca.crt': pem } },
   );
-}
-
-/** One bundle of several PEM texts: each certificate once, in the order given. */
-export function bundle(pems: readonly string[]): string {
-  return [...new Set(pems.flatMap(certificatesOf))].join('');
 }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { TesseraNode } from '../../api/tessera-node.ts';
+import { bundle } from '../../pki/authority.ts';
 import { decideClaims } from '../claims.ts';
 import { memberDirectory } from '../members.ts';
 import type { Observation } from '../observation.ts';
 import { consortium, fakePem, fixedIdentity, observe, quorumNode, withNode, withOrganization } from '../testing.ts';
 import { authoritySecret } from './authority-secret.ts';
-import { bundle } from './ca-config-map.ts';
 import { type Child, children, foundation } from './children.ts';
 import { genesisConfigMap } from './genesis-config-map.ts';
 import { nodeKeySecret } from './node-key-secret.ts';

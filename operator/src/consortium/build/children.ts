@@ -10,11 +10,14 @@ import {
 } from '../../kube/resources.ts';
 import type { KubeObject, ResourceType } from '../../kube/types.ts';
 import { objectNames } from '../../names.ts';
+import { bundle } from '../../pki/authority.ts';
 import type { Claim } from '../claims.ts';
+import { mayBeTrusted } from '../decide.ts';
 import { type MemberDirectory, sortDirectory } from '../directory.ts';
 import { hostedValidators, type Observation } from '../observation.ts';
+import { membersBundle, organizationBundle } from '../trust.ts';
 import { allowDns } from './allow-dns.ts';
-import { bundle, caConfigMap } from './ca-config-map.ts';
+import { caConfigMap } from './ca-config-map.ts';
 import { defaultDeny } from './default-deny.ts';
 import type { Place } from './labels.ts';
 import { limitRange } from './limit-range.ts';
@@ -69,29 +72,18 @@ function peerServices(observation: Observation, place: Place): Child[] {
 }
 
 function trust(observation: Observation, organization: Observation['organizations'][number], place: Place): Child[] {
-  const configMap = (name: Parameters<typeof caConfigMap>[1], pem: string) => ({
+  const configMap = (...[name, pem, issuer]: DropFirst<Parameters<typeof caConfigMap>>) => ({
     type: CONFIGMAPS,
-    manifest: caConfigMap(place, name, pem),
+    manifest: caConfigMap(place, name, pem, issuer),
   });
-  const members = membersBundle(observation);
+  // Nothing is to rest on an authority of which it is not certain that it is one organization's alone.
+  const own = mayBeTrusted(observation) ? organizationBundle(organization) : undefined;
+  const members = mayBeTrusted(observation) ? membersBundle(observation) : undefined;
   return [
     configMap(objectNames.operatorCa, bundle([observation.operatorAuthority.caPem])),
-    ...(organization.authority.kind === 'present'
-      ? [configMap(objectNames.organizationCa, bundle([organization.authority.value]))]
-      : []),
+    ...(own === undefined ? [] : [configMap(objectNames.organizationCa, own, organization.managed?.issuer)]),
     ...(members === undefined ? [] : [configMap(objectNames.membersCa, members)]),
   ];
 }
 
-/** Authorities of all members by name of organization; undefined while one hosted here is unknown, so that a bundle never shrinks by accident. */
-function membersBundle({ consortium, organizations, claims }: Observation): string | undefined {
-  if (claims.length !== organizations.length || organizations.some(({ authority }) => authority.kind !== 'present'))
-    return undefined;
-  const pems = [...consortium.spec.organizations]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, remote }) => {
-      const authority = organizations.find((organization) => organization.name === name)?.authority;
-      return authority?.kind === 'present' ? authority.value : (remote?.caBundle ?? '');
-    });
-  return bundle(pems);
-}
+type DropFirst<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never;
