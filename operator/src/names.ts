@@ -49,6 +49,7 @@ export const objectNames = {
   members: (consortium: string) => `${consortium}-members`,
   nodeKey: (node: string) => `${node}-nodekey`,
   peerService: (node: string) => `${node}-p2p`,
+  externalPeerService: (node: string) => `${node}-p2p-external`,
   tls: (name: string) => `${name}-tls`,
   ptmTls: (node: string) => `${node}-ptm-tls`,
   peers: (node: string) => `${node}-peers`,
