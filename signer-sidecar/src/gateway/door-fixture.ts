@@ -126,6 +126,8 @@ export class TestChain {
     ];
     const free = ['--gas-price', '0', ...(hardfork === 'london' ? ['--block-base-fee-per-gas', '0'] : [])];
     const process = spawn(anvilBinary(), [...flags, ...free, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // a test that fails before its clean-up leaves no process behind
+    globalThis.process.once('exit', () => process.kill('SIGKILL'));
     let output = '';
     const port = await new Promise<string>((resolve, reject) => {
       process.stdout!.on('data', (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 /** The real program as a process of its own: killed in the worst moment, stopped politely, searched for secrets. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -82,6 +82,7 @@ describe.skipIf(postgresBinaries() === undefined)('the door as a process', () =>
     node.server.close();
     await Promise.all([chain.stop(), postgres.stop()]);
     pki.remove();
+    rmSync(token.directory, { recursive: true, force: true });
   });
 
   async function run(): Promise<void> {

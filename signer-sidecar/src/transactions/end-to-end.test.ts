@@ -1,4 +1,5 @@
 /** Users with unmodified clients, over HTTPS with tokens, a key in SoftHSM, a real EVM. */
+import { rmSync } from 'node:fs';
 import { ContractFactory, getAddress, Transaction, TypedDataEncoder, verifyMessage, verifyTypedData } from 'ethers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,7 +33,10 @@ beforeAll(async () => {
   [pki, issuer, hsmToken] = await Promise.all([TestPki.create(), makeIssuer(), makeTestToken()]);
   token = issuer.token;
 }, 60_000);
-afterAll(() => pki.remove());
+afterAll(() => {
+  pki.remove();
+  rmSync(hsmToken.directory, { recursive: true, force: true });
+});
 
 async function open(chain: TestChain): Promise<{ door: RunningDoor; address: string }> {
   const key = hsmToken.record.keys[0]!;
@@ -64,8 +68,8 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
     ({ door, address } = await open(chain));
   }, 60_000);
   afterAll(async () => {
-    await door.stop();
-    await chain.stop();
+    await door?.stop();
+    await chain?.stop();
   }, 30_000);
 
   const connect = async (subject: string, scope = 'rpc://eth_* rpc://net_*') =>

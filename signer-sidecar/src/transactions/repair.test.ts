@@ -57,7 +57,7 @@ beforeAll(async () => {
   await store.whenReady();
 }, 60_000);
 afterAll(async () => {
-  await signer.stop();
+  await signer?.stop();
   await upstream.close();
   await store.close();
   await evm.stop();
