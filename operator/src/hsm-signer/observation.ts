@@ -3,6 +3,7 @@ import type { Consortium } from '../api/consortium.ts';
 import type { HsmSigner } from '../api/hsm-signer.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { objectNames } from '../names.ts';
+import type { EnsuredCertificate } from '../pki/request.ts';
 
 /** Keys of the PIN Secret, whether it is generated or the user's own. */
 export const PIN_KEYS = ['so-pin', 'service-pin', 'account-pin'] as const;
@@ -32,6 +33,8 @@ export interface SignerObservation {
   };
   /** ConfigMap `organization-ca` exists: the Consortium's controller has prepared the namespace. */
   readonly prepared: boolean;
+  /** As they were seen to in this reconcile. */
+  readonly certificates?: readonly EnsuredCertificate[] | undefined;
   readonly pin: PinReading;
   readonly token: TokenReading;
   /** Where the API server listens; read only while a token is to be made. */

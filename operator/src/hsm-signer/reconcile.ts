@@ -6,7 +6,7 @@ import type { Outcome } from '../kube/controller.ts';
 import { CONFIGMAPS } from '../kube/resources.ts';
 import type { Condition, Key, KubeObject } from '../kube/types.ts';
 import { objectNames } from '../names.ts';
-import { AuthorityMissingError } from '../pki/certificate.ts';
+import { AuthorityMissingError, type EnsuredCertificate } from '../pki/certificate.ts';
 import { secondsUntil } from '../pki/inspect.ts';
 import { applyDatabase, applyGround, deleteJob, makeToken, removeTokenJob } from './children.ts';
 import { decide, type Finding, type TokenStep, tokenStep } from './decide.ts';
@@ -28,16 +28,17 @@ export async function reconcileSigner(deps: ControllerDeps, key: Key): Promise<O
   const prepared = deps.informers.of(CONFIGMAPS).get({ namespace: namespace!, name: objectNames.organizationCa });
   if (prepared) await deps.informers.addNamespace(namespace!);
 
-  const observation = await gather(deps, signer);
+  let observation = await gather(deps, signer);
   const findings = decide(observation);
   const step = tokenStep(observation, findings, deps.now());
   let renewSeconds = Number.POSITIVE_INFINITY;
   if (!blocked(findings, 'children')) {
-    const [, renew] = await Promise.all([
+    const [, certificates] = await Promise.all([
       takeTokenStep(deps, observation, step),
       database(deps, observation, findings),
     ]);
-    renewSeconds = renew;
+    observation = { ...observation, certificates };
+    renewSeconds = Math.min(...(certificates ?? []).map(({ renewAt }) => secondsUntil(renewAt, deps.now())));
   }
   await tell(deps, observation, findings, step);
   return next(findings, observation, step, renewSeconds);
@@ -55,12 +56,15 @@ async function takeTokenStep(deps: ControllerDeps, observation: SignerObservatio
   if (step.kind === 'cleanUp' && job) await removeTokenJob(deps, observation, job);
 }
 
-/** @returns seconds until a certificate is to be renewed; a missing authority becomes a finding */
-async function database(deps: ControllerDeps, observation: SignerObservation, findings: Finding[]): Promise<number> {
-  if (blocked(findings, 'database')) return Number.POSITIVE_INFINITY;
+/** @returns the certificates; a missing authority becomes a finding */
+async function database(
+  deps: ControllerDeps,
+  observation: SignerObservation,
+  findings: Finding[],
+): Promise<EnsuredCertificate[] | undefined> {
+  if (blocked(findings, 'database')) return undefined;
   try {
-    const certificates = await applyDatabase(deps, observation);
-    return Math.min(...certificates.map((certificate) => secondsUntil(certificate.renewAt, deps.now())));
+    return await applyDatabase(deps, observation);
   } catch (error) {
     if (!(error instanceof AuthorityMissingError)) throw error;
     findings.push({
@@ -69,7 +73,7 @@ async function database(deps: ControllerDeps, observation: SignerObservation, fi
       message: `${error.message}.`,
       blocks: 'database',
     });
-    return Number.POSITIVE_INFINITY;
+    return undefined;
   }
 }
 

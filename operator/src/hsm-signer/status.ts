@@ -2,6 +2,7 @@ import type { HsmSignerStatus } from '../api/hsm-signer.ts';
 import { type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
 import { objectNames, ports } from '../names.ts';
+import { certificateStatuses } from '../pki/status.ts';
 import { podIsReady, podTrouble } from '../workload/pod.ts';
 import { DATABASE } from './build/postgres-config.ts';
 import { type Finding, headline, type TokenStep } from './decide.ts';
@@ -84,6 +85,7 @@ export function status(
         : previous?.accounts,
     ),
     ...optional('database', database),
+    ...certificateStatuses(observation.certificates, previous?.certificates),
   };
 }
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { createHash, createPrivateKey, X509Certificate as NodeCertificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import type { CertificateSubject, CertificateUsage } from './x509.ts';
+import { type CertificateSubject, type CertificateUsage, pemBytes } from './x509.ts';
 
 /** What a certificate says, without trusting it. */
 export interface CertificateFacts {
@@ -99,7 +99,10 @@ export function certificatesOf(pem: string): string[] {
 
 /** The first 16 hex digits of the SHA-256 of a certificate: names it where people and annotations speak of it. */
 export function shortFingerprint(pem: string): string {
-  return new NodeCertificate(firstCertificate(pem)).fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase();
+  return createHash('sha256')
+    .update(pemBytes(firstCertificate(pem)))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** True when `authorityPem` (its first certificate) signed the first certificate of `leafPem`. */

@@ -102,6 +102,8 @@ export async function applyPeers(deps: ChildDeps, observation: NodeObservation):
 
 /** The door's configuration and the pod's template. */
 export async function applyWorkload(deps: ChildDeps, observation: NodeObservation): Promise<KubeObject> {
+    // geth reads it at its start only, so a new one is a restart.
+    days: 365,
   const frame = frameOf(observation);
   const config = doorConfigSecret(frame, doorPlanOf(observation));
   const { name, namespace } = config.metadata;

@@ -6,6 +6,7 @@ import type { TesseraNode } from '../api/tessera-node.ts';
 import type { NodeIdentity } from '../consensus/node-key.ts';
 import type { MemberDirectory } from '../consortium/directory.ts';
 import type { KubeObject } from '../kube/types.ts';
+import type { EnsuredCertificate } from '../pki/request.ts';
 
 /** What gather read: everything that a decision about one node rests on, at one moment. */
 export interface NodeObservation {
@@ -21,6 +22,8 @@ export interface NodeObservation {
   readonly directory?: MemberDirectory | undefined;
   /** PEM of the organization's and the operator's certificate authorities, from the organization's namespace. */
   readonly authorities: { readonly organization?: string | undefined; readonly operator?: string | undefined };
+  /** As they were seen to in this reconcile. */
+  readonly certificates?: readonly EnsuredCertificate[] | undefined;
   readonly identity?: NodeIdentity | undefined;
   readonly peerService?: KubeObject | undefined;
   readonly signer?: HsmSigner | undefined;

@@ -154,6 +154,9 @@ function signerVolumesOf(observation: NodeObservation): SignerVolumes | undefine
   return {
     moduleImage,
     modulePath: module.path,
+    transactionManagerTls: observation.certificates?.find(
+      ({ secretName }) => secretName === objectNames.ptmTls(node.metadata.name),
+    ),
     softhsm: isSoftHsm(signer),
     tokenSecret: objectNames.token(name),
     pinSecret: token.pinSecretRef?.name ?? objectNames.pin(name),

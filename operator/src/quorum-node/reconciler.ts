@@ -105,6 +105,7 @@ export class QuorumNodeReconciler {
     const findings = decide(observation);
     try {
       const certificates = await ensureCertificates(deps, observation);
+      observation = { ...observation, certificates };
       renewSeconds = Math.min(...certificates.map((certificate) => secondsUntil(certificate.renewAt, deps.now())));
     } catch (error) {
       if (!(error instanceof AuthorityMissingError)) throw error;

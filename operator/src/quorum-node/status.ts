@@ -2,6 +2,7 @@ import type { QuorumNode, QuorumNodeStatus } from '../api/quorum-node.ts';
 import { enodeUrl } from '../consensus/node-key.ts';
 import { isTrue, type NewCondition, readyFrom, setCondition, type Verdict } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
+import { certificateStatuses } from '../pki/status.ts';
 import { podIsReady, podTrouble, runningImage } from '../workload/pod.ts';
 import { type Finding, headline } from './decide.ts';
 import { blockAge, expectedPeers, freshBlockLimit, isFresh } from './health.ts';
@@ -127,6 +128,7 @@ export function status(observation: NodeObservation, result: Verdict, now: Date)
     ...readiness,
     ...defined({
       // A key that is lost keeps its address here: that is how the loss is known.
+    ...certificateStatuses(observation.certificates, previous?.certificates),
       address: previous?.address ?? identity?.address,
       nodeId: identity?.publicKey ?? previous?.nodeId,
       enode: identity && address ? enodeUrl(identity.publicKey, address) : previous?.enode,

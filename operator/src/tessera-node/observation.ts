@@ -2,6 +2,7 @@ import type { Consortium } from '../api/consortium.ts';
 import type { TesseraNode } from '../api/tessera-node.ts';
 import type { MemberDirectory } from '../consortium/directory.ts';
 import type { KubeObject } from '../kube/types.ts';
+import type { EnsuredCertificate } from '../pki/request.ts';
 
 /** What gather read: everything that a decision about one transaction manager rests on, at one moment. */
 export interface TesseraObservation {
@@ -19,6 +20,8 @@ export interface TesseraObservation {
     readonly operator?: string | undefined;
     readonly members?: string | undefined;
   };
+  /** As they were seen to in this reconcile. */
+  readonly certificates?: readonly EnsuredCertificate[] | undefined;
   /** In the order of `spec.keys`; empty while the namespace is not prepared. */
   readonly keys: readonly KeyReading[];
   readonly database: DatabaseReading;

@@ -2,6 +2,8 @@ import { createPrivateKey } from 'node:crypto';
 import type { MemberDirectory } from '../consortium/directory.ts';
 import { ports } from '../names.ts';
 import { certificatesOf } from '../pki/inspect.ts';
+import { trustedIn } from '../pki/request.ts';
+import { regionsOf } from '../workload/affinity.ts';
 import { peersOfHost } from '../workload/network-policy.ts';
 import type { TesseraDatabase, TesseraPlan } from './build/config.ts';
 import type { TesseraAccess } from './build/network-policy.ts';
@@ -82,6 +84,7 @@ export function podPlanOf(
     configFiles: configuration.files,
     keys: keys.flatMap((key) => (key.kind === 'ok' ? [{ name: key.name, secretName: key.secretName }] : [])),
     certificateFingerprint,
+    trusts: trustedIn(observation.authorities.members ?? ''),
     resources: tessera.spec.resources as TesseraPodPlan['resources'],
     storage: tessera.spec.storage,
     deletionPolicy: tessera.spec.deletionPolicy,

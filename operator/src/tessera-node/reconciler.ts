@@ -107,7 +107,7 @@ export class TesseraNodeReconciler {
     const renewSeconds = Math.min(
       ...certificates.map((certificate) => secondsUntil(certificate.renewAt, this.#deps.now())),
     );
-    const observation = await this.#createSecrets(before, foundBefore);
+    const observation = { ...(await this.#createSecrets(before, foundBefore)), certificates };
     const findings = decide(observation);
     const blocked = findings.some((finding) => finding.blocks === 'template' || !observation.statefulSet);
     if (blocked) return { observation, findings, renewSeconds };

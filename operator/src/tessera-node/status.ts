@@ -1,6 +1,7 @@
 import type { TesseraNodeStatus } from '../api/tessera-node.ts';
 import { readyFrom, type Verdict } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
+import { certificateStatuses } from '../pki/status.ts';
 import { podIsReady, podTrouble, runningImage } from '../workload/pod.ts';
 import { type Finding, headline } from './decide.ts';
 import { peerUrl } from './frame.ts';
@@ -62,5 +63,6 @@ export function status(observation: TesseraObservation, result: Verdict, now: Da
     digest: running.digest ?? previous?.digest,
   };
   const known = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-  return { ...readiness, ...known } as TesseraNodeStatus;
+  const certificates = certificateStatuses(observation.certificates, previous?.certificates);
+  return { ...readiness, ...certificates, ...known } as TesseraNodeStatus;
 }

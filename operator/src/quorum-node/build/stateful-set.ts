@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { objectNames, ports, uids } from '../../names.ts';
-import { apart } from '../../workload/affinity.ts';
+import { CERTIFICATE_ANNOTATION, TRUSTS_ANNOTATION } from '../../pki/annotations.ts';
+import { podAffinity } from '../../workload/affinity.ts';
 import { manifest } from '../../workload/manifest.ts';
 import { containerResources, type ResourceRequirements } from '../../workload/resources.ts';
 import { containerSecurityContext, podDefaults, SECRET_MODE } from '../../workload/security.ts';
@@ -34,6 +35,8 @@ export interface PodPlan {
   readonly verbosity: number;
   readonly externalAddress?: string | undefined;
   readonly transactionManagerUrl?: string | undefined;
+  /** What geth reads at its start of certificates: its own, and whom it trusts. */
+  readonly transactionManagerTls?: { readonly fingerprint: string; readonly trusts: string } | undefined;
   readonly extraArgs?: readonly string[] | undefined;
   readonly resources?: ResourceRequirements | undefined;
   readonly doorConfigSecret: string;
@@ -71,7 +74,7 @@ export function nodeStatefulSet(frame: NodeFrame, plan: PodPlan): KubeObject {
         persistentVolumeClaimRetentionPolicy: { whenDeleted: plan.deletionPolicy, whenScaled: 'Retain' },
         selector: { matchLabels: frameSelector(frame) },
         template: {
-          metadata: { labels: frameLabels(frame), annotations: { [GENESIS_ANNOTATION]: plan.genesisSha256 } },
+          metadata: { labels: frameLabels(frame), annotations: annotations(plan) },
           spec: podSpec(frame, plan),
         },
         volumeClaimTemplates: [dataClaim(frame, plan)],
@@ -82,6 +85,19 @@ export function nodeStatefulSet(frame: NodeFrame, plan: PodPlan): KubeObject {
 
 function podSpec(frame: NodeFrame, plan: PodPlan): Record<string, unknown> {
   const geth = {
+/** A changed annotation is a restart: of geth's genesis, and of the certificates that it reads at its start. */
+function annotations({ genesisSha256, transactionManagerTls }: PodPlan): Record<string, string> {
+  return {
+    [GENESIS_ANNOTATION]: genesisSha256,
+    ...(transactionManagerTls
+      ? {
+          [CERTIFICATE_ANNOTATION]: transactionManagerTls.fingerprint,
+          [TRUSTS_ANNOTATION]: transactionManagerTls.trusts,
+        }
+      : {}),
+  };
+}
+
     ...plan,
     image: plan.images.geth,
     environment: frame.environment,

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { objectNames, ports, uids } from '../../names.ts';
+import { CERTIFICATE_ANNOTATION, TRUSTS_ANNOTATION } from '../../pki/annotations.ts';
 import { apart } from '../../workload/affinity.ts';
 import { hardenedCommand } from '../../workload/hardened-command.ts';
 import { manifest } from '../../workload/manifest.ts';
@@ -17,6 +18,8 @@ export interface TesseraPodPlan {
   readonly keys: readonly { readonly name: string; readonly secretName: string }[];
   /** Fingerprint of the certificate: Tessera reads it at its start only, so a new one is a restart. */
   readonly certificateFingerprint: string;
+  /** The members' authorities that it trusts, see EnsuredCertificate.trusts; read at its start, too. */
+  readonly trusts: string;
   readonly resources?: ResourceRequirements | undefined;
   readonly storage: { readonly size: string; readonly storageClassName?: string | undefined };
   readonly deletionPolicy: 'Retain' | 'Delete';
@@ -38,7 +41,7 @@ const JVM_OPTIONS = [
 /** StatefulSet `<tessera>`: one pod, replaced by the operator only (`OnDelete`), its volume kept. */
 export function tesseraStatefulSet(frame: TesseraFrame, plan: TesseraPodPlan): KubeObject {
   const { name, namespace, owner } = frame;
-  const annotations = { 'quorum-operator.io/certificate-sha256': plan.certificateFingerprint };
+  const annotations = { [CERTIFICATE_ANNOTATION]: plan.certificateFingerprint, [TRUSTS_ANNOTATION]: plan.trusts };
   return manifest(
     { apiVersion: 'apps/v1', kind: 'StatefulSet', name, namespace, labels: frameLabels(frame), owner },
     {
