@@ -19,10 +19,12 @@ import { podName } from '../workload/pod.ts';
 import { databaseClaim } from './build/database-claim.ts';
 import { disruptionBudget } from './build/disruption-budget.ts';
 import { doorConfigSecret } from './build/door-config.ts';
+import { externalPeerService } from './build/external-service.ts';
 import { nodeNetworkPolicy } from './build/network-policy.ts';
 import { peersConfigMap } from './build/peers.ts';
 import { doorService } from './build/service.ts';
 import { nodeStatefulSet } from './build/stateful-set.ts';
+import { exposedByService } from './exposure.ts';
 import { doorNames, frameLabels, type NodeFrame } from './frame.ts';
 import { isDeclaredValidator, type NodeObservation } from './observation.ts';
 import { accessOf, doorPlanOf, embeddedDatabaseClaim, frameOf, podPlanOf } from './plan.ts';
@@ -44,7 +46,23 @@ export async function applyGround(deps: ChildDeps, observation: NodeObservation)
     apply(deps, SERVICES, doorService(frame)),
     apply(deps, NETWORKPOLICIES, nodeNetworkPolicy(frame, accessOf(observation))),
     apply(deps, PODDISRUPTIONBUDGETS, disruptionBudget(frame)),
+    applyExternalService(deps, observation),
   ]);
+}
+
+/** The way in for peers outside the cluster; closed when it is not asked for any more. */
+async function applyExternalService(deps: ChildDeps, observation: NodeObservation): Promise<void> {
+  const frame = frameOf(observation);
+  const type = observation.node.spec.exposure?.type;
+  if (exposedByService(type)) {
+    await apply(deps, SERVICES, externalPeerService(frame, type, accessOf(observation).remote.cidrs));
+    return;
+  }
+  const { externalService } = observation;
+  const ours = externalService?.metadata.ownerReferences?.some(({ uid }) => uid === frame.owner.metadata.uid);
+  if (!ours) return;
+  const { name, namespace, uid } = externalService!.metadata;
+  await deps.client.delete(SERVICES, { name, namespace: namespace! }, { uid: uid! });
 }
 
 /**
@@ -84,6 +102,8 @@ export async function ensureCertificates(deps: ChildDeps, observation: NodeObser
     ...common,
     secretName: objectNames.ptmTls(name),
     usages: ['client'],
+    // geth reads it at its start only, so a new one is a restart.
+    days: 365,
   });
   return Promise.all([door, transactionManager]);
 }
@@ -102,8 +122,6 @@ export async function applyPeers(deps: ChildDeps, observation: NodeObservation):
 
 /** The door's configuration and the pod's template. */
 export async function applyWorkload(deps: ChildDeps, observation: NodeObservation): Promise<KubeObject> {
-    // geth reads it at its start only, so a new one is a restart.
-    days: 365,
   const frame = frameOf(observation);
   const config = doorConfigSecret(frame, doorPlanOf(observation));
   const { name, namespace } = config.metadata;

@@ -9,6 +9,7 @@ import {
   jwks,
   observe,
   quorumNode,
+  externalService as service,
   statefulSet,
   tesseraNode,
 } from './testing.ts';
@@ -126,22 +127,27 @@ const cases: Case[] = [
     'SignerMismatch',
     ['placement Deployment', 'not supported', 'placement: Sidecar'],
   ],
-  ...(['LoadBalancer', 'NodePort'] as const).map(
-    (type): Case => [
-      `exposure ${type}`,
-      { node: quorumNode({ exposure: { type } }) },
-      'stalled',
-      'ExposureUnsupported',
-      [type, 'not supported', 'alpha-validator-p2p', 'type: Address'],
-    ],
-  ),
-  ...(['node.example', '203.0.113.7:30303'] as const).map(
+  [
+    'a load balancer without an address',
+    { node: quorumNode({ exposure: { type: 'LoadBalancer' } }), externalService: service('LoadBalancer') },
+    'waiting',
+    'ExposurePending',
+    ['alpha-validator-p2p-external', 'no address yet'],
+  ],
+  [
+    'a node port that is not allocated',
+    { node: quorumNode({ exposure: { type: 'NodePort', address: '203.0.113.7' } }) },
+    'waiting',
+    'ExposurePending',
+    ['alpha-validator-p2p-external', 'no node port yet'],
+  ],
+  ...(['203.0.113.777', '[2001:db8::g]', '203.0.113.7:99999'] as const).map(
     (address): Case => [
       `exposure by ${address}`,
-      { node: quorumNode({ exposure: { type: 'Address', address } }) },
+      { node: { ...quorumNode(), spec: { ...quorumNode().spec, exposure: { type: 'Address', address } } } },
       'stalled',
-      'ExposureUnsupported',
-      [address, 'not an IP address'],
+      'ExposureInvalid',
+      [address, 'neither an IP address nor a host name'],
     ],
   ),
   ['no Tessera', { node: member({ tesseraRef: { name: 'box' } }) }, 'waiting', 'TesseraNotFound', ['TesseraNode box']],
@@ -171,9 +177,14 @@ const cases: Case[] = [
 describe('what stands in the way of a node', () => {
   it('is nothing when everything is there', () => expect(decide(observe())).toEqual([]));
 
-  it('lets a given IP address be', () => {
-    for (const exposure of [{ type: 'None' }, { type: 'Address', address: '203.0.113.7' }])
+  it('is nothing when it is known how peers outside reach the node', () => {
+    for (const exposure of [{ type: 'None' }, { type: 'Address', address: 'node.example.com' }])
       expect(decide(observe({ node: quorumNode({ exposure }) }))).toEqual([]);
+  });
+
+  it('keeps an exposed node from its first start alone', () => {
+    const [finding] = decide(observe({ node: quorumNode({ exposure: { type: 'LoadBalancer' } }) }));
+    expect(finding).toMatchObject({ reason: 'ExposurePending', blocks: 'template' });
   });
 
   it.each(cases)('%s', (_, change, kind, reason, words) => {

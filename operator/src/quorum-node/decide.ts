@@ -1,9 +1,8 @@
-import { isIP } from 'node:net';
 import { allNodes } from '../consortium/directory.ts';
 import { isTrue } from '../kube/conditions.ts';
 import type { Condition } from '../kube/types.ts';
-import { objectNames, ports } from '../names.ts';
 import { membershipFinding } from '../workload/membership.ts';
+import { externalEndpoint } from './exposure.ts';
 import { isDeclaredValidator, type NodeObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
 
@@ -52,17 +51,14 @@ export const imageKnown: Policy = (observation) =>
         'template',
       );
 
-/** Nothing makes a way in from outside yet. A given address is taken as it is; geth can be told an IP address alone. */
-export const exposureSupported: Policy = ({ node }) => {
-  const { type, address } = node.spec.exposure ?? { type: 'None' };
-  if (type === 'None' || (type === 'Address' && isIP(address ?? '') !== 0)) return undefined;
-  return stalled(
-    reasons.ExposureUnsupported,
-    type === 'Address'
-      ? `spec.exposure.address ${address} is not an IP address; names and ports are not supported by this version of the operator: write the address that leads to port ${ports.peer} of Service ${objectNames.peerService(node.metadata.name)}.`
-      : `spec.exposure.type ${type} is not supported by this version of the operator; make the way to port ${ports.peer} of Service ${objectNames.peerService(node.metadata.name)} yourself and write type: Address with its IP address, or type: None.`,
-    'template',
-  );
+/**
+ * A node that is to be reached from outside starts once, with its address: starting without it would mean a restart soon after, and
+ * a restart is what a small network can least afford. A node that runs goes on as it is.
+ */
+export const reachableFromOutside: Policy = (observation) => {
+  const endpoint = externalEndpoint(observation);
+  if (endpoint.kind === 'pending') return waiting(reasons.ExposurePending, endpoint.message);
+  return endpoint.kind === 'invalid' ? stalled(reasons.ExposureInvalid, endpoint.message, 'template') : undefined;
 };
 
 export const authoritiesExist: Policy = ({ node, consortium, authorities }) => {
@@ -198,7 +194,7 @@ export const issuersKnown: Policy = ({ consortium, issuers }) => {
 const policies: readonly Policy[] = [
   membershipHolds,
   imageKnown,
-  exposureSupported,
+  reachableFromOutside,
   authoritiesExist,
   keyNotLost,
   keyExists,

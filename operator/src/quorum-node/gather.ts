@@ -64,6 +64,7 @@ export async function gather(
     },
     identity: now.prepared ? await readIdentity(deps, node) : undefined,
     peerService: cached(SERVICES, objectNames.peerService(name)),
+    externalService: cached(SERVICES, objectNames.externalPeerService(name)),
     signer,
     tessera,
     issuers: now.prepared ? await readIssuers(deps, node, signer) : [],

@@ -7,14 +7,25 @@ import { goldenText } from '../workload/golden.ts';
 import { databaseClaim } from './build/database-claim.ts';
 import { disruptionBudget } from './build/disruption-budget.ts';
 import { doorConfigSecret } from './build/door-config.ts';
+import { externalPeerService } from './build/external-service.ts';
 import { nodeNetworkPolicy } from './build/network-policy.ts';
 import { peersConfigMap } from './build/peers.ts';
 import { doorService } from './build/service.ts';
 import { nodeStatefulSet } from './build/stateful-set.ts';
 import { decide } from './decide.ts';
+import { exposedByService } from './exposure.ts';
 import type { NodeObservation } from './observation.ts';
 import { accessOf, doorPlanOf, embeddedDatabaseClaim, frameOf, podPlanOf } from './plan.ts';
-import { demoConsortium, hsmSigner, identities, jwks, observe, quorumNode, tesseraNode } from './testing.ts';
+import {
+  demoConsortium,
+  externalService,
+  hsmSigner,
+  identities,
+  jwks,
+  observe,
+  quorumNode,
+  tesseraNode,
+} from './testing.ts';
 
 const issuers: NodeObservation['issuers'] = [
   {
@@ -26,6 +37,17 @@ const issuers: NodeObservation['issuers'] = [
 ];
 
 const digest = (name: string) => `registry.example/${name}:24.4.1@sha256:${'d'.repeat(64)}`;
+
+const remoteEnodes = ['198.51.100.4:30303', '192.0.2.9:31303', 'node.echo.example:30303'].map(
+  (endpoint, index) => `enode://${String(index + 5).repeat(128)}@${endpoint}?discport=0`,
+);
+
+const withEcho = demoConsortium({
+  organizations: [
+    ...['alpha', 'bravo', 'charlie', 'delta'].map((name) => ({ name, jurisdictions: ['eu-west', 'eu-central'] })),
+    { name: 'echo', hosted: false, remote: { cidrs: ['198.51.100.0/24'], enodes: remoteEnodes } },
+  ],
+});
 
 /** One fixture a feature; each name is a file in golden/. */
 const fixtures: Record<string, NodeObservation> = {
@@ -56,6 +78,17 @@ const fixtures: Record<string, NodeObservation> = {
     node: quorumNode({ signerRef: { name: 'alpha-signer' } }),
     signer: hsmSigner({ database: { embedded: {} } }),
   }),
+  'load-balancer-and-regions': observe({
+    node: quorumNode({ exposure: { type: 'LoadBalancer' } }),
+    consortium: withEcho,
+    externalService: externalService('LoadBalancer', { ingress: [{ ip: '203.0.113.9' }] }),
+  }),
+  'node-port': observe({
+    node: quorumNode({ exposure: { type: 'NodePort', address: '203.0.113.7' } }),
+    consortium: withEcho,
+    externalService: externalService('NodePort', { nodePort: 31303 }),
+  }),
+  'remote-members-without-exposure': observe({ consortium: withEcho }),
   'production-with-remote-members': observe({
     node: quorumNode({
       environment: 'Production',
@@ -69,7 +102,7 @@ const fixtures: Record<string, NodeObservation> = {
       genesis: { import: { genesis: '{}' } },
       organizations: [
         ...['alpha', 'bravo', 'charlie', 'delta'].map((name) => ({ name })),
-        { name: 'echo', hosted: false, remote: { cidrs: ['198.51.100.0/24'] } },
+        { name: 'echo', hosted: false, remote: { cidrs: ['198.51.100.0/24'], enodes: remoteEnodes } },
       ],
     }),
     signer: hsmSigner({
@@ -91,12 +124,14 @@ const fixtures: Record<string, NodeObservation> = {
 
 function manifests(observation: NodeObservation): KubeObject[] {
   const frame = frameOf(observation);
+  const exposure = observation.node.spec.exposure?.type;
   const { name: node, namespace, consortium, organization } = frame;
   const config = doorConfigSecret(frame, doorPlanOf(observation));
   const plan = podPlanOf(observation, config.metadata.name);
   return [
     peerService({ node, namespace, consortium, organization }),
     doorService(frame),
+    ...(exposedByService(exposure) ? [externalPeerService(frame, exposure, accessOf(observation).remote.cidrs)] : []),
     nodeNetworkPolicy(frame, accessOf(observation)),
     disruptionBudget(frame),
     peersConfigMap(frame, observation.directory!, identities.alpha.publicKey),

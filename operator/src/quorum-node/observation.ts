@@ -26,6 +26,8 @@ export interface NodeObservation {
   readonly certificates?: readonly EnsuredCertificate[] | undefined;
   readonly identity?: NodeIdentity | undefined;
   readonly peerService?: KubeObject | undefined;
+  /** The Service for peers outside the cluster. */
+  readonly externalService?: KubeObject | undefined;
   readonly signer?: HsmSigner | undefined;
   readonly tessera?: TesseraNode | undefined;
   readonly issuers: readonly IssuerReading[];

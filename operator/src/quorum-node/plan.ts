@@ -1,14 +1,18 @@
 import { isIP } from 'node:net';
 import { basename } from 'node:path';
+import type { Consortium } from '../api/consortium.ts';
 import type { HsmSigner } from '../api/hsm-signer.ts';
+import { parseEnode } from '../consensus/node-key.ts';
 import { DATABASE, DATABASE_USER } from '../hsm-signer/build/postgres-config.ts';
 import { objectNames, ports } from '../names.ts';
+import { regionsOf } from '../workload/affinity.ts';
 import { selectorLabels } from '../workload/labels.ts';
 import { type PolicyPeer, peersOfHost, podsHere } from '../workload/network-policy.ts';
 import type { DoorPlan, DoorSigner, SignerDatabase } from './build/door-config.ts';
 import type { NodeAccess } from './build/network-policy.ts';
 import type { PodPlan, SignerVolumes } from './build/stateful-set.ts';
 import { gethImage } from './decide.ts';
+import { externalEndpoint } from './exposure.ts';
 import type { NodeFrame } from './frame.ts';
 import { carriedSigner, type NodeObservation } from './observation.ts';
 
@@ -38,12 +42,25 @@ export function accessOf(observation: NodeObservation): NodeAccess {
       namespace: client.namespace,
       podLabels: client.podSelector?.matchLabels,
     })),
-    remoteCidrs: [
-      ...new Set((consortium?.spec.organizations ?? []).flatMap((organization) => organization.remote?.cidrs ?? [])),
-    ],
+    remote: consortium ? remoteMembers(consortium) : { cidrs: [], peers: [] },
+    exposed: (node.spec.exposure?.type ?? 'None') !== 'None',
     tessera: node.spec.tesseraRef?.name,
     database: signer && carriedSigner(observation) ? databaseAccess(signer) : undefined,
   };
+}
+
+/** Members outside this cluster: the ranges they connect from, and where they are connected to. */
+function remoteMembers({ spec }: Consortium): NodeAccess['remote'] {
+  const remote = spec.organizations.flatMap((organization) => organization.remote ?? []);
+  const enodes = [
+    ...remote.flatMap((organization) => organization.enodes),
+    ...spec.validators.flatMap((validator) => validator.enode ?? []),
+  ];
+  const peers = enodes.flatMap((enode) => {
+    const { host, port } = parseEnode(enode) ?? {};
+    return host === undefined || port === undefined ? [] : [{ host, port }];
+  });
+  return { cidrs: [...new Set(remote.flatMap((organization) => organization.cidrs))].sort(), peers };
 }
 
 function databaseAccess(signer: HsmSigner): { peers: PolicyPeer[]; port: number } | undefined {
@@ -124,21 +141,26 @@ export function podPlanOf(observation: NodeObservation, doorConfigSecret: string
   const image = gethImage(observation);
   if (!genesis || !image) throw new Error('genesis or image are unknown');
   const tessera = node.spec.tesseraRef?.name;
-  const exposed = node.spec.exposure?.type === 'Address' ? node.spec.exposure.address : undefined;
+  const external = externalEndpoint(observation);
   return {
     images: { geth: image, sidecar: operator.sidecarImage },
     chainId: genesis.chainId,
     gasLimit: genesis.gasLimit,
     genesisSha256: genesis.sha256,
     verbosity: node.spec.logging.verbosity,
-    externalAddress: exposed && isIP(exposed) ? exposed : undefined,
+    // geth can be told an address alone; a name is in the enode that peers get.
+    externalAddress: external.kind === 'known' && isIP(external.host) ? external.host : undefined,
     transactionManagerUrl: tessera && `https://${tessera}.${node.metadata.namespace}.svc:${ports.tesseraQ2T}`,
     extraArgs: node.spec.extraArgs,
     resources: node.spec.resources as PodPlan['resources'],
     doorConfigSecret,
+    transactionManagerTls: observation.certificates?.find(
+      ({ secretName }) => secretName === objectNames.ptmTls(node.metadata.name),
+    ),
     signer: signerVolumesOf(observation),
     storage: node.spec.storage,
     deletionPolicy: node.spec.deletionPolicy,
+    regions: regionsOf(observation.consortium, node.spec.organization),
   };
 }
 
@@ -154,9 +176,6 @@ function signerVolumesOf(observation: NodeObservation): SignerVolumes | undefine
   return {
     moduleImage,
     modulePath: module.path,
-    transactionManagerTls: observation.certificates?.find(
-      ({ secretName }) => secretName === objectNames.ptmTls(node.metadata.name),
-    ),
     softhsm: isSoftHsm(signer),
     tokenSecret: objectNames.token(name),
     pinSecret: token.pinSecretRef?.name ?? objectNames.pin(name),

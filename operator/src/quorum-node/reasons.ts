@@ -36,8 +36,10 @@ export const reasons = {
   TesseraMismatch: 'TesseraMismatch',
   /** No image in the resource and no default. */
   ImageMissing: 'ImageMissing',
-  /** A way to be reached from outside that this version cannot make. */
-  ExposureUnsupported: 'ExposureUnsupported',
+  /** The address by which peers outside the cluster reach the node is not known yet. */
+  ExposurePending: 'ExposurePending',
+  /** The given address is none. */
+  ExposureInvalid: 'ExposureInvalid',
   JwksNotFound: 'JwksNotFound',
   JwksInvalid: 'JwksInvalid',
 

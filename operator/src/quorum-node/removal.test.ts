@@ -58,7 +58,7 @@ describe('a deleted validator', () => {
       {
         kind: 'wait',
         reason: 'VotingOut',
-        message: 'It is being voted out: 3 of 3 votes needed (alpha, bravo, charlie); without a vote: delta.',
+        message: 'It is being voted out: 3 votes of alpha, bravo, charlie where 3 are needed; none of delta.',
       },
     ],
     ['stays while votes are missing', { ballot: vote(['0xa']) }, { kind: 'wait', reason: 'VotesMissing' }],
@@ -93,7 +93,8 @@ describe('the word of a person', () => {
     ['true', 'none'],
     ['force', 'without-vote'],
   ])('%s means %s', (word, expected) => {
-    const annotations: Record<string, string> = word === undefined ? {} : { 'quorum-operator.io/confirm-removal': word };
+    const annotations: Record<string, string> =
+      word === undefined ? {} : { 'quorum-operator.io/confirm-removal': word };
     expect(confirmationOf({ metadata: { name: 'delta-validator', annotations } })).toBe(expected);
   });
 });

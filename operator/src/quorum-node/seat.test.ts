@@ -59,7 +59,7 @@ describe('how it stands', () => {
     expect(seatVerdict(vote(['0xa']), 'in', organizations)).toMatchObject({
       kind: 'progressing',
       reason: 'VotesMissing',
-      message: expect.stringContaining('1 of 2 votes needed (alpha); without a vote: 0xb'),
+      message: expect.stringContaining('1 vote of alpha where 2 are needed; none of 0xb'),
     });
     expect(seatVerdict(vote(['0xa', '0xb']), 'in', organizations)).toMatchObject({ reason: 'VotingIn' });
   });

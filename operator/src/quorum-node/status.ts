@@ -5,6 +5,7 @@ import type { Condition } from '../kube/types.ts';
 import { certificateStatuses } from '../pki/status.ts';
 import { podIsReady, podTrouble, runningImage } from '../workload/pod.ts';
 import { type Finding, headline } from './decide.ts';
+import { externalEndpoint } from './exposure.ts';
 import { blockAge, expectedPeers, freshBlockLimit, isFresh } from './health.ts';
 import type { NodeObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
@@ -83,11 +84,11 @@ function doorVerdict(observation: NodeObservation): Verdict | undefined {
     return progressing(reasons.NoPeers, `None of the ${expected} other nodes in the member directory is connected.`);
   }
   if (!isFresh(observation)) {
-    const age = Math.round(blockAge(status) ?? 0);
     const limit = consortium ? freshBlockLimit(consortium) : 0;
     return progressing(
       reasons.BlocksStale,
-      `The last block, ${status.blockNumber ?? 'none'}, is ${age} s old, more than ${limit} s: the network does not seal, or this node does not follow it.`,
+      // No age here: a message that changes with each look would be a write each time.
+      `The last block, ${status.blockNumber ?? 'none'}, is older than ${limit} s: the network does not seal, or this node does not follow it.`,
     );
   }
   if (!podIsReady(pod!)) return progressing(reasons.PodStarting, `Pod ${pod!.metadata.name} is not Ready yet.`);
@@ -117,6 +118,7 @@ export function status(observation: NodeObservation, result: Verdict, now: Date)
   const generation = node.metadata.generation ?? 0;
   const previous = node.status;
   const address = peerService?.spec?.clusterIP as string | undefined;
+  const external = externalEndpoint(observation);
   const seen = door?.status?.reachable ? door.status : undefined;
   let conditions = (previous?.conditions ?? []) as Condition[];
   for (const condition of domainConditions(observation)) {
@@ -126,12 +128,14 @@ export function status(observation: NodeObservation, result: Verdict, now: Date)
   const running = runningImage(pod, 'geth');
   return {
     ...readiness,
+    ...certificateStatuses(observation.certificates, previous?.certificates),
     ...defined({
       // A key that is lost keeps its address here: that is how the loss is known.
-    ...certificateStatuses(observation.certificates, previous?.certificates),
       address: previous?.address ?? identity?.address,
       nodeId: identity?.publicKey ?? previous?.nodeId,
       enode: identity && address ? enodeUrl(identity.publicKey, address) : previous?.enode,
+      externalEnode:
+        identity && external.kind === 'known' ? enodeUrl(identity.publicKey, external.host, external.port) : undefined,
       peers: seen?.peers ?? previous?.peers,
       validator: seen?.isValidator ?? previous?.validator,
       lastBlock: lastBlock(observation, result.kind === 'ready'),

@@ -154,6 +154,20 @@ function service(clusterIP: string): KubeObject {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name: 'alpha-validator-p2p' }, spec: { clusterIP } };
 }
 
+/** The node's Service for peers outside, with what the cluster gave it. */
+export function externalService(
+  type: 'LoadBalancer' | 'NodePort',
+  given: { nodePort?: number; ingress?: { ip?: string; hostname?: string }[] } = {},
+): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'alpha-validator-p2p-external' },
+    spec: { type, ports: [{ port: 30303, nodePort: given.nodePort }] },
+    status: { loadBalancer: { ingress: given.ingress } },
+  };
+}
+
 /** The node's StatefulSet at a revision, as its controller reports it. */
 export function statefulSet(updateRevision: string): KubeObject {
   return {

@@ -27,7 +27,7 @@ const fixtures: Record<string, TesseraObservation> = {
     keys: [keyReading, { kind: 'ok', name: 'next', secretName: 'alpha-tessera-key-2', publicKey: 'second' }],
     consortium: demoConsortium({
       organizations: [
-        ...['alpha', 'bravo', 'charlie', 'delta'].map((name) => ({ name })),
+        ...['alpha', 'bravo', 'charlie', 'delta'].map((name) => ({ name, jurisdictions: ['eu-central'] })),
         {
           name: 'echo',
           hosted: false,

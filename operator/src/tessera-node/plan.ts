@@ -88,5 +88,6 @@ export function podPlanOf(
     resources: tessera.spec.resources as TesseraPodPlan['resources'],
     storage: tessera.spec.storage,
     deletionPolicy: tessera.spec.deletionPolicy,
+    regions: regionsOf(observation.consortium, tessera.spec.organization),
   };
 }

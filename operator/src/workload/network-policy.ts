@@ -37,6 +37,11 @@ export function consortiumPods(consortium: string, component: string): PolicyPee
   };
 }
 
+/** The operator itself, and not whatever else runs beside it. The chart's Deployment has these labels. */
+export function operatorPods(namespace: string): PolicyPeer {
+  return podsIn(namespace, { [labels.name]: 'quorum-operator', 'app.kubernetes.io/component': 'operator' });
+}
+
 /** An address range outside the cluster. */
 export function addressRange(cidr: string): PolicyPeer {
   return { ipBlock: { cidr } };

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { KubeObject } from '../../kube/types.ts';
 import { labels, ports } from '../../names.ts';
 import { selectorLabels } from '../../workload/labels.ts';
@@ -5,7 +6,10 @@ import { manifest } from '../../workload/manifest.ts';
 import {
   addressRange,
   consortiumPods,
+  operatorPods,
   type PolicyPeer,
+  type PolicyRule,
+  peersOfHost,
   podsHere,
   podsIn,
   policySpec,
@@ -20,8 +24,15 @@ export interface NodeAccess {
     readonly namespace: string;
     readonly podLabels?: Readonly<Record<string, string>> | undefined;
   }[];
-  /** Address ranges of the consortium's members outside this cluster. */
-  readonly remoteCidrs: readonly string[];
+  /** The consortium's members outside this cluster. */
+  readonly remote: {
+    /** Address ranges from which their nodes connect. */
+    readonly cidrs: readonly string[];
+    /** Where their nodes are reached, from their enodes. */
+    readonly peers: readonly { readonly host: string; readonly port: number }[];
+  };
+  /** The node is to be reached from outside the cluster. */
+  readonly exposed: boolean;
   /** Name of the node's TesseraNode. */
   readonly tessera?: string | undefined;
   /** Where the signer's database is. */
@@ -30,11 +41,13 @@ export interface NodeAccess {
 
 /**
  * NetworkPolicy `<node>`. Beside it the namespace denies everything, both ways, and allows DNS. The kubelet's probes are
- * host traffic, which no policy stops. Nothing reaches the internet, the API server or another organization's doors.
+ * host traffic, which no policy stops. Nothing reaches the internet, the API server or another organization's doors; the world
+ * outside the cluster is the address ranges and the enodes of remote members.
  */
 export function nodeNetworkPolicy(frame: NodeFrame, access: NodeAccess): KubeObject {
   const ownNodes = podsHere({ [labels.component]: 'node', [labels.organization]: frame.organization });
-  const peers = [consortiumPods(frame.consortium, 'node'), ...access.remoteCidrs.map(addressRange)];
+  const members = consortiumPods(frame.consortium, 'node');
+  const remote = access.exposed ? access.remote.cidrs.map(addressRange) : [];
   const clients = access.rpcClients.map((client) => podsIn(client.namespace, client.podLabels));
   return manifest(
     {
@@ -50,11 +63,12 @@ export function nodeNetworkPolicy(frame: NodeFrame, access: NodeAccess): KubeObj
         frameSelector(frame),
         [
           { port: ports.door, peers: [...clients, ownNodes] },
-          { port: ports.ops, peers: [podsIn(access.operatorNamespace)] },
-          { port: ports.peer, peers },
+          { port: ports.ops, peers: [operatorPods(access.operatorNamespace)] },
+          { port: ports.peer, peers: [members, ...remote] },
         ],
         [
-          { port: ports.peer, peers },
+          { port: ports.peer, peers: [members] },
+          ...remotePeers(access.remote),
           { port: ports.door, peers: [ownNodes] },
           ...(access.tessera
             ? [
@@ -69,4 +83,13 @@ export function nodeNetworkPolicy(frame: NodeFrame, access: NodeAccess): KubeObj
       ),
     },
   );
+}
+
+/** One rule a port: their address ranges, and what their enodes name by address should that lie elsewhere. */
+function remotePeers({ cidrs, peers }: NodeAccess['remote']): PolicyRule[] {
+  const all = [...new Set(peers.map(({ port }) => port))].sort((a, b) => a - b);
+  return all.map((port) => {
+    const addresses = peers.filter((peer) => peer.port === port && isIP(peer.host) !== 0).map(({ host }) => host);
+    return { port, peers: [...cidrs.map(addressRange), ...[...new Set(addresses)].sort().flatMap(peersOfHost)] };
+  });
 }

@@ -43,6 +43,8 @@ export interface PodPlan {
   readonly signer?: SignerVolumes | undefined;
   readonly storage: { readonly size: string; readonly storageClassName?: string | undefined };
   readonly deletionPolicy: 'Retain' | 'Delete';
+  /** Regions whose machines may run the pod; empty: any. */
+  readonly regions: readonly string[];
 }
 
 /** Time for a clean stop. A kill loses private state and, in a whole network, finalised blocks. */
@@ -83,8 +85,6 @@ export function nodeStatefulSet(frame: NodeFrame, plan: PodPlan): KubeObject {
   );
 }
 
-function podSpec(frame: NodeFrame, plan: PodPlan): Record<string, unknown> {
-  const geth = {
 /** A changed annotation is a restart: of geth's genesis, and of the certificates that it reads at its start. */
 function annotations({ genesisSha256, transactionManagerTls }: PodPlan): Record<string, string> {
   return {
@@ -98,6 +98,8 @@ function annotations({ genesisSha256, transactionManagerTls }: PodPlan): Record<
   };
 }
 
+function podSpec(frame: NodeFrame, plan: PodPlan): Record<string, unknown> {
+  const geth = {
     ...plan,
     image: plan.images.geth,
     environment: frame.environment,
@@ -105,7 +107,7 @@ function annotations({ genesisSha256, transactionManagerTls }: PodPlan): Record<
   return {
     ...podDefaults(uids.geth),
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(frame.environment === 'Production' ? { affinity: apart(frame.consortium) } : {}),
+    ...podAffinity({ ...frame, regions: plan.regions }),
     // The door comes up while the genesis is written; it waits for geth by itself.
     initContainers: [...(plan.signer ? [moduleInit(frame, plan.signer)] : []), door(frame, plan), genesisInit(geth)],
     containers: [gethContainer(geth)],

@@ -4,9 +4,9 @@ import { manifest } from '../../workload/manifest.ts';
 import {
   addressRange,
   consortiumPods,
+  operatorPods,
   type PolicyPeer,
   podsHere,
-  podsIn,
   policySpec,
 } from '../../workload/network-policy.ts';
 import { frameLabels, frameSelector, type TesseraFrame } from '../frame.ts';
@@ -32,7 +32,7 @@ export function tesseraNetworkPolicy(frame: TesseraFrame, access: TesseraAccess)
         [
           { port: ports.tesseraPeer, peers: [managers, ...remote] },
           { port: ports.tesseraQ2T, peers: [ownNodes] },
-          { port: ports.ops, peers: [podsIn(access.operatorNamespace)] },
+          { port: ports.ops, peers: [operatorPods(access.operatorNamespace)] },
         ],
         [
           { port: ports.tesseraPeer, peers: [managers] },

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { objectNames, ports, uids } from '../../names.ts';
 import { CERTIFICATE_ANNOTATION, TRUSTS_ANNOTATION } from '../../pki/annotations.ts';
-import { apart } from '../../workload/affinity.ts';
+import { podAffinity } from '../../workload/affinity.ts';
 import { hardenedCommand } from '../../workload/hardened-command.ts';
 import { manifest } from '../../workload/manifest.ts';
 import { containerResources, type ResourceRequirements } from '../../workload/resources.ts';
@@ -23,6 +23,8 @@ export interface TesseraPodPlan {
   readonly resources?: ResourceRequirements | undefined;
   readonly storage: { readonly size: string; readonly storageClassName?: string | undefined };
   readonly deletionPolicy: 'Retain' | 'Delete';
+  /** Regions whose machines may run the pod; empty: any. */
+  readonly regions: readonly string[];
 }
 
 const GRACE_SECONDS = 60;
@@ -58,7 +60,7 @@ export function tesseraStatefulSet(frame: TesseraFrame, plan: TesseraPodPlan): K
           spec: {
             ...podDefaults(uids.tessera),
             terminationGracePeriodSeconds: GRACE_SECONDS,
-            ...(frame.environment === 'Production' ? { affinity: apart(frame.consortium) } : {}),
+            ...podAffinity({ ...frame, regions: plan.regions }),
             initContainers: [companion(frame, plan)],
             containers: [tessera(frame, plan)],
             volumes: volumes(frame, plan),
