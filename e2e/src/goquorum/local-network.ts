@@ -132,7 +132,21 @@ export class LocalNetwork {
       await sleep(250);
     }
     const log = readFileSync(join(this.nodes[0]!.folder, 'geth.log'), 'utf8').split('\n').slice(-15);
-    throw new Error(`not within ${seconds} s: ${what}\n${log.join('\n')}`);
+    throw new Error(`not within ${seconds} s: ${what}\n${await this.#standing()}\n${log.join('\n')}`);
+  }
+
+  /** Head, peers and proposals of each node, for the message of a test that failed. */
+  async #standing(): Promise<string> {
+    const lines = this.nodes.map(async (node, index) => {
+      try {
+        const calls = ['eth_blockNumber', 'net_peerCount', 'istanbul_candidates', 'istanbul_getValidators'];
+        const answers = await Promise.all(calls.map((method) => this.call(node, method)));
+        return `${index} ${node.key.address}: ${answers.map((answer) => JSON.stringify(answer)).join(' ')}`;
+      } catch {
+        return `${index} ${node.key.address}: does not answer`;
+      }
+    });
+    return (await Promise.all(lines)).join('\n');
   }
 
   /** Ends all processes and removes their files. */
