@@ -110,7 +110,32 @@ describe.skipIf(findHelm() === undefined)('chart, with helm', () => {
   });
 
   test('a budget only where a drain can still go on', async () => {
-    expect(named(await render(), 'PodDisruptionBudget')).toBeUndefined();
-    expect(named(await render({ args: full }), 'PodDisruptionBudget').spec.maxUnavailable).toBe(1);
+    expect(named(await render({ args: ['--set', 'replicas=1'] }), 'PodDisruptionBudget')).toBeUndefined();
+    expect(named(await render({ args: ['--set', 'podDisruptionBudget.enabled=false'] }), 'PodDisruptionBudget')).toBe(
+      undefined,
+    );
+    expect(named(await render(), 'PodDisruptionBudget').spec.maxUnavailable).toBe(1);
+  });
+
+  test('two replicas by default, which elect a leader and keep apart', async () => {
+    const manifests = await render();
+    const deployment = named(manifests, 'Deployment');
+    const { spec, metadata } = deployment.spec.template;
+    expect(deployment.spec.replicas).toBe(2);
+    expect(spec.containers[0].env).toContainEqual({ name: 'LEADER_ELECTION', value: 'true' });
+    const [zones] = spec.topologySpreadConstraints;
+    expect(zones).toMatchObject({ topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' });
+    expect(metadata.labels).toMatchObject(zones.labelSelector.matchLabels);
+    const [{ podAffinityTerm }] = spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution;
+    expect(podAffinityTerm.topologyKey).toBe('kubernetes.io/hostname');
+  });
+
+  test('spread is as given, over the pods of the operator', async () => {
+    const { spec } = named(await render({ args: full }), 'Deployment').spec.template;
+    expect(spec.topologySpreadConstraints).toEqual([
+      expect.objectContaining({ topologyKey: 'kubernetes.io/hostname', labelSelector: expect.anything() }),
+    ]);
+    const alone = named(await render({ args: ['--set', 'replicas=1'] }), 'Deployment').spec.template;
+    expect(alone.spec.topologySpreadConstraints).toBeUndefined();
   });
 });

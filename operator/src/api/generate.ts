@@ -72,4 +72,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     mkdirSync(dirname(join(repository, path)), { recursive: true });
     writeFileSync(join(repository, path), content);
   }
+  // After the chart's templates, from which it is rendered.
+  const { writeInstallYaml } = await import('../../../e2e/src/chart/install-yaml.ts');
+  await writeInstallYaml();
 }
