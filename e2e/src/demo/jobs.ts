@@ -12,6 +12,8 @@ export interface ClientJob {
   /** Files below /run/client, from a Secret made for this Job (tokens never stand in arguments or environment). */
   readonly files?: Record<string, string>;
   readonly labels?: Record<string, string>;
+  /** False: the pod never becomes Ready, so no Service leads to it, whatever its labels. */
+  readonly ready?: boolean;
 }
 
 export interface JobResult {
@@ -49,6 +51,7 @@ function manifests(job: ClientJob): object[] {
                 image: job.image,
                 imagePullPolicy: 'IfNotPresent',
                 args: job.args,
+                ...(job.ready === false ? { readinessProbe: { exec: { command: ['/nonexistent'] } } } : {}),
                 env: Object.entries(job.env ?? {}).map(([name, value]) => ({ name, value })),
                 resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '256Mi' } },
                 securityContext: {
