@@ -56,6 +56,14 @@ const byResult: Record<string, { code: HsmErrorCode; hint: string }> = {
   CKR_USER_NOT_LOGGED_IN: { code: 'SESSION_LOST', hint: 'the token lost its login' },
   CKR_OBJECT_HANDLE_INVALID: { code: 'SESSION_LOST', hint: 'the key handle is stale' },
   CKR_KEY_HANDLE_INVALID: { code: 'SESSION_LOST', hint: 'the key handle is stale' },
+  CKR_CRYPTOKI_ALREADY_INITIALIZED: {
+    code: 'HSM_FAILURE',
+    hint: 'something else in this process initialised the module, perhaps without locking',
+  },
+  CKR_USER_ALREADY_LOGGED_IN: {
+    code: 'HSM_FAILURE',
+    hint: 'this process is logged in already, so the token did not look at the PIN',
+  },
   CKR_CRYPTOKI_NOT_INITIALIZED: { code: 'SESSION_LOST', hint: 'the module is not initialised' },
   CKR_DATA_LEN_RANGE: { code: 'BAD_REQUEST', hint: 'the module takes no digest of this length' },
 };

@@ -1,66 +1,56 @@
 import { computeAddress } from 'ethers';
-import pkcs11 from 'pkcs11js';
+import {
+  type ITemplate,
+  KeyGenMechanism,
+  KeyType,
+  NamedCurve,
+  ObjectClass,
+  type Session,
+  type SessionObject,
+} from 'graphene-pk11';
 import { fromPkcs11, HsmError } from './errors.ts';
-import type { Handle, Module } from './module.ts';
 import type { HsmKey, HsmKeyAttributes } from './types.ts';
 
 /** DER of the object identifier 1.3.132.0.10. */
-export const SECP256K1 = Buffer.from('06052b8104000a', 'hex');
+const SECP256K1 = NamedCurve.getByName('secp256k1').value;
 
-const TRUE = Buffer.from([1]);
-const FALSE = Buffer.from([0]);
-
-/** Templates that make a key which signs and does nothing else, and whose value no call returns. */
-export function keyTemplates(label: string, id: Buffer): { publicKey: pkcs11.Template; privateKey: pkcs11.Template } {
-  const common = [
-    { type: pkcs11.CKA_TOKEN, value: TRUE },
-    { type: pkcs11.CKA_LABEL, value: label },
-    { type: pkcs11.CKA_ID, value: id },
-    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_EC },
-  ];
-  return {
-    publicKey: [
-      ...common,
-      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PUBLIC_KEY },
-      { type: pkcs11.CKA_EC_PARAMS, value: SECP256K1 },
-      { type: pkcs11.CKA_VERIFY, value: TRUE },
-    ],
-    privateKey: [
-      ...common,
-      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-      { type: pkcs11.CKA_PRIVATE, value: TRUE },
-      { type: pkcs11.CKA_SENSITIVE, value: TRUE },
-      { type: pkcs11.CKA_EXTRACTABLE, value: FALSE },
-      { type: pkcs11.CKA_SIGN, value: TRUE },
-      { type: pkcs11.CKA_DERIVE, value: FALSE },
-      { type: pkcs11.CKA_MODIFIABLE, value: FALSE },
-    ],
+/**
+ * Makes a key on the token that signs and does nothing else, and whose value no call returns.
+ * @param id becomes CKA_ID of both halves
+ * @throws HsmError
+ */
+export function generateKey(session: Session, label: string, id: Buffer): void {
+  const common: ITemplate = { token: true, label, id, keyType: KeyType.EC };
+  const publicKey: ITemplate = { ...common, class: ObjectClass.PUBLIC_KEY, paramsEC: SECP256K1, verify: true };
+  const privateKey: ITemplate = {
+    ...common,
+    class: ObjectClass.PRIVATE_KEY,
+    private: true,
+    sensitive: true,
+    extractable: false,
+    sign: true,
+    derive: false,
+    modifiable: false,
   };
+  try {
+    session.generateKeyPair(KeyGenMechanism.EC, publicKey, privateKey);
+  } catch (error) {
+    throw fromPkcs11(error, 'C_GenerateKeyPair');
+  }
 }
 
-/** Handles that match a template, in one session. */
-export function findObjects(module: Module, session: Handle, template: pkcs11.Template): Handle[] {
+/** Objects that match a template, as one session sees them. */
+function findObjects(session: Session, template: ITemplate): SessionObject[] {
   try {
-    module.C_FindObjectsInit(session, template);
-    const found: Handle[] = [];
-    for (;;) {
-      const some = module.C_FindObjects(session, 64);
-      found.push(...some);
-      if (some.length === 0) break;
-    }
-    module.C_FindObjectsFinal(session);
-    return found;
+    return [...session.find(template)];
   } catch (error) {
     throw fromPkcs11(error, 'C_FindObjects');
   }
 }
 
-/** Handle of the private key with this CKA_ID, in this session. @throws HsmError KEY_NOT_FOUND, KEY_AMBIGUOUS */
-export function findPrivateKey(module: Module, session: Handle, id: string): Handle {
-  const found = findObjects(module, session, [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-    { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
-  ]);
+/** The private key with this CKA_ID, in this session. @throws HsmError KEY_NOT_FOUND, KEY_AMBIGUOUS */
+export function findPrivateKey(session: Session, id: string): SessionObject {
+  const found = findObjects(session, { class: ObjectClass.PRIVATE_KEY, id: Buffer.from(id, 'hex') });
   if (found.length === 0) throw new HsmError('KEY_NOT_FOUND', `The token has no private key with id ${id}.`);
   if (found.length > 1)
     throw new HsmError('KEY_AMBIGUOUS', `The token has ${found.length} private keys with id ${id}.`);
@@ -68,38 +58,32 @@ export function findPrivateKey(module: Module, session: Handle, id: string): Han
 }
 
 /** All secp256k1 keys of the token of which it has both halves, sorted by id. */
-export function listKeys(module: Module, session: Handle): HsmKey[] {
-  const privateKeys = findObjects(module, session, [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
-    { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_EC },
-  ]);
+export function listKeys(session: Session): HsmKey[] {
   const keys: HsmKey[] = [];
-  for (const handle of privateKeys) {
-    const id = bytes(module, session, handle, pkcs11.CKA_ID);
-    if (id === undefined || id.length === 0) continue;
-    const publicKey = readPublicKey(module, session, id);
+  for (const privateKey of findObjects(session, { class: ObjectClass.PRIVATE_KEY, keyType: KeyType.EC })) {
+    const { id } = readAttribute(privateKey, { id: null });
+    if (!id || id.length === 0) continue;
+    const publicKey = readPublicKey(session, id);
     if (publicKey === undefined) continue;
     keys.push({
       id: id.toString('hex'),
-      label: bytes(module, session, handle, pkcs11.CKA_LABEL)?.toString('utf8') ?? '',
+      label: readAttribute(privateKey, { label: null }).label ?? '',
       address: computeAddress(`0x${publicKey.toString('hex')}`),
       publicKey: `0x${publicKey.toString('hex')}` as `0x04${string}`,
-      attributes: readAttributes(module, session, handle),
+      attributes: readAttributes(privateKey),
     });
   }
   return keys.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-function readPublicKey(module: Module, session: Handle, id: Buffer): Buffer | undefined {
-  const found = findObjects(module, session, [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PUBLIC_KEY },
-    { type: pkcs11.CKA_ID, value: id },
-  ]);
-  if (found.length !== 1) return undefined;
-  const parameters = bytes(module, session, found[0]!, pkcs11.CKA_EC_PARAMS);
-  if (parameters === undefined || !parameters.equals(SECP256K1)) return undefined;
-  const point = bytes(module, session, found[0]!, pkcs11.CKA_EC_POINT);
-  return point === undefined ? undefined : uncompressedPoint(point);
+function readPublicKey(session: Session, id: Buffer): Buffer | undefined {
+  const [found, ...more] = findObjects(session, { class: ObjectClass.PUBLIC_KEY, id });
+  if (found === undefined || more.length > 0) return undefined;
+  // CKA_EC_PARAMS and CKA_ECDSA_PARAMS are one number: what is asked by the first name is answered by the second.
+  const { paramsECDSA: parameters } = readAttribute(found, { paramsEC: null });
+  if (!parameters?.equals(SECP256K1)) return undefined;
+  const { pointEC: point } = readAttribute(found, { pointEC: null });
+  return point ? uncompressedPoint(point) : undefined;
 }
 
 /** CKA_EC_POINT is a DER OCTET STRING around the point; some tokens return the bare 65 bytes. */
@@ -109,32 +93,35 @@ export function uncompressedPoint(point: Buffer): Buffer | undefined {
   return undefined;
 }
 
-function readAttributes(module: Module, session: Handle, handle: Handle): HsmKeyAttributes {
-  const flag = (type: number, whenUnknown: boolean): boolean => {
-    const value = bytes(module, session, handle, type);
-    return value === undefined ? whenUnknown : value[0] === 1;
-  };
-  // An attribute that a module does not report counts as the worse of the two.
+/**
+ * What the token says of a key. Asked here and not by the properties of PrivateKey, of which some turn any error into
+ * a default: an attribute that a module does not report counts as the worse of the two.
+ */
+function readAttributes(key: SessionObject): HsmKeyAttributes {
   return {
-    sensitive: flag(pkcs11.CKA_SENSITIVE, false),
-    extractable: flag(pkcs11.CKA_EXTRACTABLE, true),
-    alwaysSensitive: flag(pkcs11.CKA_ALWAYS_SENSITIVE, false),
-    neverExtractable: flag(pkcs11.CKA_NEVER_EXTRACTABLE, false),
-    local: flag(pkcs11.CKA_LOCAL, false),
-    sign: flag(pkcs11.CKA_SIGN, false),
-    derive: flag(pkcs11.CKA_DERIVE, true),
-    modifiable: flag(pkcs11.CKA_MODIFIABLE, true),
+    sensitive: readAttribute(key, { sensitive: null }).sensitive ?? false,
+    extractable: readAttribute(key, { extractable: null }).extractable ?? true,
+    alwaysSensitive: readAttribute(key, { alwaysSensitive: null }).alwaysSensitive ?? false,
+    neverExtractable: readAttribute(key, { neverExtractable: null }).neverExtractable ?? false,
+    local: readAttribute(key, { local: null }).local ?? false,
+    sign: readAttribute(key, { sign: null }).sign ?? false,
+    derive: readAttribute(key, { derive: null }).derive ?? true,
+    modifiable: readAttribute(key, { modifiable: null }).modifiable ?? true,
   };
 }
 
-/** One attribute, or undefined when the module does not know it or does not tell it. */
-export function bytes(module: Module, session: Handle, handle: Handle, type: number): Buffer | undefined {
+/**
+ * Reads one attribute, asked for as `{ name: null }`. Several at once would fail together when a module does not know
+ * one of them.
+ * @returns the attribute, or an empty template when the module does not know it or does not tell it
+ * @throws HsmError
+ */
+export function readAttribute(object: SessionObject, asked: ITemplate): ITemplate {
   try {
-    const value = module.C_GetAttributeValue(session, handle, [{ type }])[0]?.value;
-    return value === undefined ? undefined : Buffer.from(value as Buffer);
+    return object.getAttribute(asked);
   } catch (error) {
     const text = error instanceof Error ? error.message : '';
-    if (/CKR_ATTRIBUTE_(TYPE_INVALID|SENSITIVE)/.test(text)) return undefined;
+    if (/CKR_ATTRIBUTE_(TYPE_INVALID|SENSITIVE)/.test(text)) return {};
     throw fromPkcs11(error, 'C_GetAttributeValue');
   }
 }

@@ -1,20 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Module, type Session, SessionFlag, type Slot, TokenFlag, UserType } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import { fromPkcs11, HsmError } from './errors.ts';
 
-/** The loaded library. One a process: C_Initialize and C_Login belong to the process, not to a caller. */
-export type Module = pkcs11.PKCS11;
-export type Handle = pkcs11.Handle;
+/**
+ * A module that cannot be initialised but with operating system locking: without, SoftHSM runs without mutexes and
+ * asynchronous signatures corrupt its heap. For the same reason CKR_CRYPTOKI_ALREADY_INITIALIZED is an error here, where
+ * the inherited method takes it for success: whoever was first may not have asked for locking.
+ */
+class LockingModule extends Module {
+  override initialize(): void {
+    this.lib.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
+    this.getInfo();
+  }
+}
 
 /**
- * Loads and initialises a PKCS#11 module with operating system locking. Without that flag SoftHSM runs without mutexes
- * and asynchronous signatures corrupt its heap.
- * @throws HsmError MODULE_NOT_LOADED
+ * Loads and initialises a PKCS#11 module with operating system locking. One a process: C_Initialize and C_Login belong
+ * to the process, not to a caller.
+ * @throws HsmError MODULE_NOT_LOADED; HSM_FAILURE also when this process has initialised the module before
  */
 export function openModule(path: string): Module {
-  const module = new pkcs11.PKCS11();
+  let module: LockingModule;
   try {
-    module.load(path);
+    module = new LockingModule(Module.load(path).lib);
   } catch (error) {
     throw new HsmError('MODULE_NOT_LOADED', `The PKCS#11 module ${path} cannot be loaded: ${firstLine(error)}.`, {
       cause: error,
@@ -26,7 +35,7 @@ export function openModule(path: string): Module {
 
 function initialize(module: Module): void {
   try {
-    module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
+    module.initialize();
   } catch (error) {
     throw fromPkcs11(error, 'C_Initialize');
   }
@@ -42,7 +51,7 @@ export async function findSlot(
   token: { label: string; serial: string },
   attempts: number,
   pauseMs = 150,
-): Promise<Handle> {
+): Promise<Slot> {
   for (let attempt = 1; ; attempt++) {
     const found = tokensOf(module).filter((each) => each.label === token.label && each.serial === token.serial);
     if (found.length === 1) return found[0]!.slot;
@@ -54,13 +63,13 @@ export async function findSlot(
     }
     if (attempt >= attempts) throw notFound(module, token);
     await delay(pauseMs * (0.5 + Math.random()));
-    module.C_Finalize();
+    module.finalize();
     initialize(module);
   }
 }
 
 export interface TokenSeen {
-  readonly slot: Handle;
+  readonly slot: Slot;
   readonly label: string;
   readonly serial: string;
   readonly initialized: boolean;
@@ -69,14 +78,9 @@ export interface TokenSeen {
 /** All tokens present, with the padding of their labels and serials removed. */
 export function tokensOf(module: Module): TokenSeen[] {
   try {
-    return module.C_GetSlotList(true).map((slot) => {
-      const info = module.C_GetTokenInfo(slot);
-      return {
-        slot,
-        label: clean(info.label),
-        serial: clean(info.serialNumber),
-        initialized: (info.flags & pkcs11.CKF_TOKEN_INITIALIZED) !== 0,
-      };
+    return Array.from(module.getSlots(true), (slot) => {
+      const { label, serialNumber, flags } = slot.getToken();
+      return { slot, label, serial: serialNumber, initialized: (flags & TokenFlag.TOKEN_INITIALIZED) !== 0 };
     });
   } catch (error) {
     throw fromPkcs11(error, 'reading the slots');
@@ -99,10 +103,10 @@ function notFound(module: Module, token: { label: string; serial: string }): Hsm
  * @returns the session that holds the login; as the last session's end logs out, it is kept and never signs
  * @throws HsmError PIN_INCORRECT, PIN_LOCKED
  */
-export function login(module: Module, slot: Handle, pin: string): Handle {
-  const session = openSession(module, slot);
+export function login(slot: Slot, pin: string, user: UserType.USER | UserType.SO = UserType.USER): Session {
+  const session = openSession(slot);
   try {
-    module.C_Login(session, pkcs11.CKU_USER, pin);
+    session.login(pin, user);
   } catch (error) {
     throw fromPkcs11(error, 'C_Login');
   }
@@ -110,16 +114,12 @@ export function login(module: Module, slot: Handle, pin: string): Handle {
 }
 
 /** Opens a read-write session; some HSMs know no other kind. */
-export function openSession(module: Module, slot: Handle): Handle {
+export function openSession(slot: Slot): Session {
   try {
-    return module.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION);
+    return slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
   } catch (error) {
     throw fromPkcs11(error, 'C_OpenSession');
   }
-}
-
-function clean(text: string): string {
-  return text.replaceAll('\0', '').trim();
 }
 
 function firstLine(error: unknown): string {

@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { Module, Slot } from 'graphene-pk11';
 import pkcs11 from 'pkcs11js';
 import secp256k1 from 'secp256k1/bindings.js';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { HsmError } from './errors.ts';
-import type { Module } from './module.ts';
-import { openModule } from './module.ts';
 import { SigningPool } from './pool.ts';
 import { finishSignature } from './signature.ts';
 import type { HsmKey } from './types.ts';
 
-/** A module in memory whose faults the tests choose; SoftHSM itself is tried in client.test.ts. */
-class FakeModule {
+/** A library in memory whose faults the tests choose; SoftHSM itself is tried in client.test.ts. */
+class FakeLibrary {
   readonly secret = randomBytes(32);
   readonly publicKey = Buffer.from(secp256k1.publicKeyCreate(this.secret, false));
   readonly open = new Set<number>();
@@ -26,7 +25,14 @@ class FakeModule {
   release(): void {
     for (const finish of this.held.splice(0)) finish();
   }
-  C_OpenSession(): Buffer {
+  C_GetSlotInfo() {
+    return { slotDescription: 'in memory', manufacturerID: '', flags: 1, hardwareVersion: {}, firmwareVersion: {} };
+  }
+  C_GetSessionInfo() {
+    return { slotID: handleOf(0), state: 3, flags: 6, deviceError: 0 };
+  }
+  C_OpenSession(_: Buffer, flags: number): Buffer {
+    if (flags !== (pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION)) throw new Error('CKR_TOKEN_WRITE_PROTECTED:226');
     if (this.refuseSessions) throw new Error('CKR_DEVICE_REMOVED:50');
     const handle = this.#next++;
     this.open.add(handle);
@@ -39,9 +45,9 @@ class FakeModule {
   C_FindObjectsInit(): void {}
   C_FindObjectsFinal(): void {}
   #found = false;
-  C_FindObjects(): Buffer[] {
+  C_FindObjects(): Buffer | null {
     this.#found = !this.#found;
-    return this.#found ? [handleOf(1)] : [];
+    return this.#found ? handleOf(1) : null;
   }
   C_SignInit(session: Buffer): void {
     if (!this.open.has(session.readUInt32LE(0))) throw new Error('CKR_SESSION_HANDLE_INVALID:179');
@@ -80,19 +86,21 @@ function negated(signature: Uint8Array): Buffer {
   return Buffer.concat([signature.subarray(0, 32), Buffer.from(high, 'hex')]);
 }
 
-let module: FakeModule;
+let library: FakeLibrary;
 let broken: HsmError[];
 let pool: SigningPool;
 
 beforeEach(() => {
-  module = new FakeModule();
+  library = new FakeLibrary();
   broken = [];
   pool = newPool(2);
 });
 
 function newPool(sessions: number): SigningPool {
-  const key = { id: 'aa', publicKey: `0x${module.publicKey.toString('hex')}` } as HsmKey;
-  return new SigningPool(module as unknown as Module, handleOf(0), [key], sessions, (error) => broken.push(error));
+  const key = { id: 'aa', publicKey: `0x${library.publicKey.toString('hex')}` } as HsmKey;
+  const module = new Module(library as unknown as pkcs11.PKCS11);
+  const slot = new Slot(handleOf(0), module, module.lib);
+  return new SigningPool(slot, [key], sessions, (error) => broken.push(error));
 }
 
 function sign(digest: Uint8Array = randomBytes(32), deadline = performance.now() + 5_000): Promise<Buffer> {
@@ -108,18 +116,18 @@ function sign(digest: Uint8Array = randomBytes(32), deadline = performance.now()
 
 describe('a signature', () => {
   it('that is high-s comes out low-s', async () => {
-    module.faults = ['high-s'];
+    library.faults = ['high-s'];
     const digest = randomBytes(32);
     const signature = await sign(digest);
     expect(BigInt(`0x${signature.toString('hex', 32)}`)).toBeLessThanOrEqual(ORDER / 2n);
-    expect(secp256k1.ecdsaVerify(signature, digest, module.publicKey)).toBe(true);
+    expect(secp256k1.ecdsaVerify(signature, digest, library.publicKey)).toBe(true);
   });
 
   it('over another digest never leaves: it is made again, and given up when it is wrong again', async () => {
-    module.faults = ['other-digest'];
+    library.faults = ['other-digest'];
     const digest = randomBytes(32);
-    expect(secp256k1.ecdsaVerify(await sign(digest), digest, module.publicKey)).toBe(true);
-    module.faults = ['other-digest', 'other-digest'];
+    expect(secp256k1.ecdsaVerify(await sign(digest), digest, library.publicKey)).toBe(true);
+    library.faults = ['other-digest', 'other-digest'];
     await expect(sign(digest)).rejects.toMatchObject({ code: 'SIGNATURE_WRONG' });
   });
 
@@ -130,56 +138,56 @@ describe('a signature', () => {
   it('by another key is not taken for ours', () => {
     const digest = randomBytes(32);
     const { signature } = secp256k1.ecdsaSign(digest, randomBytes(32));
-    expect(() => finishSignature(Buffer.from(signature), digest, module.publicKey)).toThrow(/does not belong/);
-    expect(() => finishSignature(Buffer.alloc(64, 0xff), digest, module.publicKey)).toThrow(/outside the curve/);
-    expect(() => finishSignature(Buffer.alloc(63), digest, module.publicKey)).toThrow(/63 bytes/);
+    expect(() => finishSignature(Buffer.from(signature), digest, library.publicKey)).toThrow(/does not belong/);
+    expect(() => finishSignature(Buffer.alloc(64, 0xff), digest, library.publicKey)).toThrow(/outside the curve/);
+    expect(() => finishSignature(Buffer.alloc(63), digest, library.publicKey)).toThrow(/63 bytes/);
   });
 });
 
 describe('sessions', () => {
   it.each(['error', 'init-error'] as const)('with an %s are closed and replaced', async (fault) => {
-    module.faults = [fault];
+    library.faults = [fault];
     await sign();
-    expect(module.log).toHaveLength(1);
-    expect(module.open.size).toBe(2);
+    expect(library.log).toHaveLength(1);
+    expect(library.open.size).toBe(2);
     await Promise.all(Array.from({ length: 20 }, () => sign()));
   });
 
   it('one that hangs holds nobody else up, and is not closed under its signature', async () => {
-    module.faults = ['hold'];
+    library.faults = ['hold'];
     const hung = sign();
     await Promise.all(Array.from({ length: 50 }, () => sign()));
-    expect(module.log).toEqual([]);
-    module.release();
+    expect(library.log).toEqual([]);
+    library.release();
     await hung;
   });
 
   it('nobody waits for any more: a job past its deadline is not started', async () => {
-    module.faults = ['hold', 'hold'];
+    library.faults = ['hold', 'hold'];
     const hung = [sign(), sign()];
     const late = sign(randomBytes(32), performance.now() + 10);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    module.release();
+    library.release();
     await expect(late).rejects.toMatchObject({ code: 'HSM_TIMEOUT' });
     await Promise.all(hung);
   });
 
   it('failing again and again report that the process should be replaced', async () => {
-    module.faults = Array.from({ length: 8 }, () => 'error' as const);
+    library.faults = Array.from({ length: 8 }, () => 'error' as const);
     await Promise.allSettled([sign(), sign()]);
     expect(broken.length).toBeGreaterThan(0);
   });
 
   it('that cannot be opened again report it at once', async () => {
-    module.faults = ['error'];
+    library.faults = ['error'];
     const failing = sign();
-    module.refuseSessions = true;
+    library.refuseSessions = true;
     await expect(failing).rejects.toMatchObject({ code: 'HSM_FAILURE' });
     expect(broken[0]).toMatchObject({ code: 'SESSION_LOST' });
   });
 
   it('are drained before anything is closed', async () => {
-    module.faults = ['hold', 'hold'];
+    library.faults = ['hold', 'hold'];
     const jobs = [sign(), sign()];
     const waiting = sign();
     let drained = false;
@@ -190,21 +198,8 @@ describe('sessions', () => {
     await expect(sign()).rejects.toMatchObject({ code: 'HSM_UNAVAILABLE' });
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(drained).toBe(false);
-    module.release();
+    library.release();
     await Promise.all([...jobs, draining]);
-    expect(module.log).toEqual([]);
+    expect(library.log).toEqual([]);
   });
-});
-
-it('the module is initialised with locking: without, SoftHSM corrupts its memory under asynchronous signatures', () => {
-  const initialize = vi.spyOn(pkcs11.PKCS11.prototype, 'C_Initialize').mockImplementation(() => {});
-  const load = vi.spyOn(pkcs11.PKCS11.prototype, 'load').mockImplementation(() => {});
-  try {
-    openModule('/module.so');
-    const options = initialize.mock.calls[0]?.[0] ?? (initialize.mock.lastCall as unknown[] | undefined)?.[0];
-    expect(options).toEqual({ flags: pkcs11.CKF_OS_LOCKING_OK });
-  } finally {
-    initialize.mockRestore();
-    load.mockRestore();
-  }
 });

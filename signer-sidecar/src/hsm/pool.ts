@@ -1,7 +1,8 @@
-import pkcs11 from 'pkcs11js';
+import { MechanismEnum, type Session, type Slot } from 'graphene-pk11';
+import type { Handle, Mechanism, PKCS11 } from 'pkcs11js';
 import { fromPkcs11, HsmError } from './errors.ts';
 import { findPrivateKey } from './keys.ts';
-import { type Handle, type Module, openSession } from './module.ts';
+import { openSession } from './module.ts';
 import { finishSignature } from './signature.ts';
 import type { HsmKey } from './types.ts';
 
@@ -21,25 +22,29 @@ export interface SignJob {
  * One session and the memory it signs with. The native binding keeps raw pointers to both buffers without a reference,
  * so they live as long as the session does, outside Buffer's shared slabs.
  */
-interface Session {
-  readonly handle: Handle;
+interface SigningSession {
+  readonly session: Session;
   readonly keys: readonly Handle[];
   readonly input: Buffer;
   readonly output: Buffer;
 }
 
-const MECHANISM = { mechanism: pkcs11.CKM_ECDSA };
+const MECHANISM: Mechanism = { mechanism: MechanismEnum.ECDSA };
 /** Failures in a row, over all sessions, after which the process is better replaced than repaired. */
 const MAX_CONSECUTIVE_FAILURES = 4;
 
-/** Signs on a fixed number of sessions at once; the rest waits in order. */
+/**
+ * Signs on a fixed number of sessions at once; the rest waits in order. C_SignInit and C_Sign are called on the binding
+ * itself: the asynchronous signature of the layer above hands it a copy of the digest that nobody holds, which garbage
+ * collection frees under the HSM.
+ */
 export class SigningPool {
-  readonly #module: Module;
-  readonly #slot: Handle;
+  readonly #lib: PKCS11;
+  readonly #slot: Slot;
   readonly #keys: readonly HsmKey[];
   readonly #publicKeys: readonly Buffer[];
   readonly #onBroken: (error: HsmError) => void;
-  readonly #idle: Session[] = [];
+  readonly #idle: SigningSession[] = [];
   readonly #waiting: SignJob[] = [];
   #head = 0;
   #busy = 0;
@@ -51,14 +56,8 @@ export class SigningPool {
    * @param onBroken called once signatures fail again and again, or no session can be opened: the process should end
    * @throws HsmError when the sessions cannot be opened
    */
-  constructor(
-    module: Module,
-    slot: Handle,
-    keys: readonly HsmKey[],
-    sessions: number,
-    onBroken: (e: HsmError) => void,
-  ) {
-    this.#module = module;
+  constructor(slot: Slot, keys: readonly HsmKey[], sessions: number, onBroken: (e: HsmError) => void) {
+    this.#lib = slot.module.lib;
     this.#slot = slot;
     this.#keys = keys;
     this.#publicKeys = keys.map((key) => Buffer.from(key.publicKey.slice(2), 'hex'));
@@ -106,52 +105,52 @@ export class SigningPool {
     return undefined;
   }
 
-  #open(): Session {
-    const handle = openSession(this.#module, this.#slot);
+  #open(): SigningSession {
+    const session = openSession(this.#slot);
     // Handles are looked up in each session: some modules give each session its own.
-    const keys = this.#keys.map((key) => findPrivateKey(this.#module, handle, key.id));
-    return { handle, keys, input: Buffer.allocUnsafeSlow(32), output: Buffer.allocUnsafeSlow(128) };
+    const keys = this.#keys.map((key) => findPrivateKey(session, key.id).handle);
+    return { session, keys, input: Buffer.allocUnsafeSlow(32), output: Buffer.allocUnsafeSlow(128) };
   }
 
-  #start(session: Session, job: SignJob): void {
+  #start(signing: SigningSession, job: SignJob): void {
     this.#busy++;
-    session.input.set(job.digest);
+    signing.input.set(job.digest);
     try {
-      this.#module.C_SignInit(session.handle, MECHANISM, session.keys[job.keyIndex]!);
-      this.#module.C_Sign(session.handle, session.input, session.output, (error, signature) => {
+      this.#lib.C_SignInit(signing.session.handle, MECHANISM, signing.keys[job.keyIndex]!);
+      this.#lib.C_Sign(signing.session.handle, signing.input, signing.output, (error, signature) => {
         // This closure is what keeps the session's buffers alive while the native side writes to them.
-        if (error) this.#failed(session, job, fromPkcs11(error, 'C_Sign'));
-        else this.#signed(session, job, signature);
+        if (error) this.#failed(signing, job, fromPkcs11(error, 'C_Sign'));
+        else this.#signed(signing, job, signature);
       });
     } catch (error) {
-      this.#failed(session, job, fromPkcs11(error, 'C_SignInit'));
+      this.#failed(signing, job, fromPkcs11(error, 'C_SignInit'));
     }
   }
 
-  #signed(session: Session, job: SignJob, signature: Buffer): void {
+  #signed(signing: SigningSession, job: SignJob, signature: Buffer): void {
     let parity: 0 | 1;
     try {
       parity = finishSignature(signature, job.digest, this.#publicKeys[job.keyIndex]!);
     } catch (error) {
-      this.#failed(session, job, fromPkcs11(error, 'checking the signature'));
+      this.#failed(signing, job, fromPkcs11(error, 'checking the signature'));
       return;
     }
     this.#failures = 0;
     this.#busy--;
     job.done(undefined, signature, parity);
-    this.#next(session);
+    this.#next(signing);
   }
 
   /** Any error may leave an operation active on the session for ever, so the session goes and another one comes. */
-  #failed(session: Session, job: SignJob, error: HsmError): void {
+  #failed(signing: SigningSession, job: SignJob, error: HsmError): void {
     this.#busy--;
     this.#failures++;
     try {
-      this.#module.C_CloseSession(session.handle);
+      signing.session.close();
     } catch {
       // A session that cannot be closed is gone already, which is what was wanted.
     }
-    let replacement: Session | undefined;
+    let replacement: SigningSession | undefined;
     let broken: HsmError | undefined = this.#failures >= MAX_CONSECUTIVE_FAILURES ? error : undefined;
     try {
       replacement = this.#open();
@@ -169,13 +168,13 @@ export class SigningPool {
     this.#settle();
   }
 
-  #next(session: Session): void {
+  #next(signing: SigningSession): void {
     const job = this.#take();
     if (job === undefined) {
-      this.#idle.push(session);
+      this.#idle.push(signing);
       this.#settle();
     } else {
-      this.#start(session, job);
+      this.#start(signing, job);
     }
   }
 

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Socket } from 'node:net';
+import type { Module, Session } from 'graphene-pk11';
 import { fromPkcs11, HsmError } from './errors.ts';
 import { listKeys } from './keys.ts';
-import { findSlot, login, type Module, openModule } from './module.ts';
+import { findSlot, login, openModule } from './module.ts';
 import { pinFingerprint, readPin } from './pin.ts';
 import { SigningPool } from './pool.ts';
 import { unpackSoftHsm } from './softhsm.ts';
@@ -103,16 +104,16 @@ class Worker {
       TOKEN_ATTEMPTS,
     );
     this.#log('info', `logging in to token ${options.tokenLabel} (serial ${options.tokenSerial})`);
-    let session: Buffer;
+    let session: Session;
     try {
-      session = login(this.#module, slot, pin);
+      session = login(slot, pin);
     } catch (error) {
       const known = fromPkcs11(error, 'C_Login');
       this.fail(known, known.code.startsWith('PIN_') ? fingerprint : undefined);
       return;
     }
-    const keys = listKeys(this.#module, session);
-    this.#pool = new SigningPool(this.#module, slot, keys, options.sessions, (error) => this.fail(error));
+    const keys = listKeys(session);
+    this.#pool = new SigningPool(slot, keys, options.sessions, (error) => this.fail(error));
     if (keys.length > 0) {
       await this.#healthSignature(options);
       setInterval(() => this.#checkHealth(options, start.healthIntervalMs), start.healthIntervalMs).unref();
@@ -187,7 +188,7 @@ class Worker {
     const forced = setTimeout(() => process.exit(0), DRAIN_MS);
     await this.#pool?.drain();
     clearTimeout(forced);
-    this.#module?.C_Finalize();
+    this.#module?.finalize();
     setImmediate(() => this.#channel.end(() => process.exit(0)));
   }
 

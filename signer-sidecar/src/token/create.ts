@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import pkcs11 from 'pkcs11js';
+import { type Module, UserType } from 'graphene-pk11';
 import { fromPkcs11, HsmError } from '../hsm/errors.ts';
-import { keyTemplates, listKeys } from '../hsm/keys.ts';
-import { findSlot, login, type Module, openModule, openSession, tokensOf } from '../hsm/module.ts';
+import { generateKey, listKeys } from '../hsm/keys.ts';
+import { findSlot, login, openModule, tokensOf } from '../hsm/module.ts';
 import { softHsmConfigFile, writeSoftHsmConfig } from '../hsm/softhsm.ts';
 import { packDirectory } from '../hsm/tar.ts';
 import type { HsmKey } from '../hsm/types.ts';
@@ -39,7 +39,7 @@ export async function createTokens(
     const record: TokenFile = { version: 1, ...accountToken, service: serviceToken };
     return { archive: packDirectory(tokens), record };
   } finally {
-    module.C_Finalize();
+    module.finalize();
     module.close();
   }
 }
@@ -48,18 +48,15 @@ async function createToken(module: Module, securityOfficerPin: string, request: 
   const serial = initializeToken(module, securityOfficerPin, request);
   // SoftHSM numbers slots by serial, but only from the next initialisation on; findSlot does one if it must.
   const slot = await findSlot(module, { label: request.label, serial }, 3, 1);
-  const session = login(module, slot, request.pin);
+  const session = login(slot, request.pin);
   try {
-    for (const key of request.keys) {
-      const { publicKey, privateKey } = keyTemplates(key.label, randomBytes(16));
-      module.C_GenerateKeyPair(session, { mechanism: pkcs11.CKM_EC_KEY_PAIR_GEN }, publicKey, privateKey);
-    }
-    const made = listKeys(module, session);
+    for (const key of request.keys) generateKey(session, key.label, randomBytes(16));
+    const made = listKeys(session);
     return { label: request.label, serial, keys: request.keys.map((key) => named(key, made)) };
   } catch (error) {
     throw fromPkcs11(error, `making the keys of token ${request.label}`);
   } finally {
-    module.C_CloseAllSessions(slot);
+    slot.closeAll();
   }
 }
 
@@ -67,16 +64,17 @@ function initializeToken(module: Module, securityOfficerPin: string, request: To
   const free = tokensOf(module).find((token) => !token.initialized);
   if (free === undefined) throw new HsmError('TOKEN_NOT_FOUND', 'The module has no free slot for a new token.');
   try {
-    module.C_InitToken(free.slot, securityOfficerPin, request.label);
-    const session = openSession(module, free.slot);
-    module.C_Login(session, pkcs11.CKU_SO, securityOfficerPin);
-    module.C_InitPIN(session, request.pin);
-    module.C_Logout(session);
-    module.C_CloseSession(session);
+    // Not slot.initToken: it trims what C_InitToken returns, and pkcs11js 2 returns nothing, so that it throws a TypeError
+    // once the token is made.
+    free.slot.lib.C_InitToken(free.slot.handle, securityOfficerPin, request.label);
+    const session = login(free.slot, securityOfficerPin, UserType.SO);
+    session.initPin(request.pin);
+    session.logout();
+    session.close();
   } catch (error) {
     throw fromPkcs11(error, `initialising token ${request.label}`);
   }
-  const made = tokensOf(module).find((token) => token.slot.equals(free.slot));
+  const made = tokensOf(module).find((token) => token.slot.handle.equals(free.slot.handle));
   if (made === undefined)
     throw new HsmError('TOKEN_NOT_FOUND', `Token ${request.label} is not there after it was made.`);
   return made.serial;

@@ -2,9 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import pkcs11 from 'pkcs11js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { bytes, findPrivateKey } from '../hsm/keys.ts';
+import { findPrivateKey, readAttribute } from '../hsm/keys.ts';
 import { findSlot, login, openModule } from '../hsm/module.ts';
 import { softHsmConfigFile } from '../hsm/softhsm.ts';
 import { unpack } from '../hsm/tar.ts';
@@ -112,15 +111,13 @@ it('the module refuses to give the private value away', async () => {
   process.env.SOFTHSM2_CONF = softHsmConfigFile(join(folder, 'softhsm'));
   const module = openModule(SOFTHSM_MODULE);
   try {
-    const session = login(module, await findSlot(module, record, 1), PINS.account);
-    const key = findPrivateKey(module, session, record.keys[0]!.id);
-    expect(() => module.C_GetAttributeValue(session, key, [{ type: pkcs11.CKA_VALUE }])).toThrow(
-      /CKR_ATTRIBUTE_SENSITIVE/,
-    );
-    expect(bytes(module, session, key, pkcs11.CKA_VALUE)).toBeUndefined();
-    expect(() => login(module, Buffer.from(session), PINS.service)).toThrow();
+    const session = login(await findSlot(module, record, 1), PINS.account);
+    const key = findPrivateKey(session, record.keys[0]!.id);
+    expect(() => key.getAttribute({ value: null })).toThrow(/CKR_ATTRIBUTE_SENSITIVE/);
+    expect(readAttribute(key, { value: null })).toEqual({});
+    expect(() => login(session.slot, PINS.service)).toThrow();
   } finally {
-    module.C_Finalize();
+    module.finalize();
     module.close();
   }
 });
