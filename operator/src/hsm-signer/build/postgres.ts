@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { labels, objectNames, ports, uids } from '../../names.ts';
+import { hardenedCommand } from '../../workload/hardened-command.ts';
 import { shortHash, stableJson } from '../../workload/hash.ts';
 import { manifest } from '../../workload/manifest.ts';
 import { podsHere, policySpec } from '../../workload/network-policy.ts';
@@ -88,7 +89,9 @@ function container(plan: PostgresPlan): Record<string, unknown> {
     name: 'postgres',
     image: plan.image,
     imagePullPolicy: 'IfNotPresent',
-    command: ['/bin/sh', `${postgresPaths.config}/start.sh`],
+    // The database holds who transacted what and, later, sealed credentials: no dumps of its memory either.
+    command: hardenedCommand('/bin/sh'),
+    args: [`${postgresPaths.config}/start.sh`],
     securityContext: containerSecurityContext(uids.postgres),
     resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
     ports: [{ name: 'postgres', containerPort: ports.postgres, protocol: 'TCP' }],
