@@ -217,4 +217,64 @@ describe.skipIf(!hasCluster())('what is broken by hand or by accident heals', ()
       expect(await keptUids()).toEqual(kept);
     }, 600_000);
   });
+
+  describe.skipIf(!hasGoQuorum())('real GoQuorum (GOQUORUM_BIN): a fifth validator comes and goes', () => {
+    const name = 'charlie-second';
+    const validators = () => askGeth<string[]>(cluster, 'demo-alpha', 'alpha-validator-0', 'istanbul_getValidators');
+    const annotateVoters = (word: string) =>
+      Promise.all(
+        ['alpha', 'bravo'].map((organization) =>
+          cluster.kubectl([
+            'annotate',
+            'quorumnode',
+            `${organization}-validator`,
+            '-n',
+            `demo-${organization}`,
+            `quorum-operator.io/withhold-votes${word}`,
+          ]),
+        ),
+      );
+
+    test('declared, it is voted in as soon as enough organizations consent', async () => {
+      const node = (await get('quorumnode', NODE))!;
+      const metadata = { name, namespace: NAMESPACE };
+      await applyManifests(cluster, [{ apiVersion: node.apiVersion, kind: node.kind, metadata, spec: node.spec }]);
+      await becomes(name, NAMESPACE, 'Serving', 180_000);
+      expect(await validators()).toHaveLength(4);
+      await annotateVoters('=true');
+      const declared = { organization: ORGANIZATION, node: name };
+      await cluster.kubectl([
+        'patch',
+        'consortium',
+        'demo',
+        '--type=json',
+        '-p',
+        JSON.stringify([{ op: 'add', path: '/spec/validators/-', value: declared }]),
+      ]);
+      await becomes(name, NAMESPACE, 'VotesMissing');
+      expect((await reasonOf(name)).message).toContain(
+        '2 votes of charlie, delta where 3 are needed; none of alpha, bravo',
+      );
+      await sleep(10_000); // several blocks: what two of four want does not happen
+      expect(await validators()).toHaveLength(4);
+      await annotateVoters('-');
+      await ready(120);
+      expect(await validators()).toHaveLength(5);
+    }, 480_000);
+
+    test('deleted, it is voted out without a word, since four remain', async () => {
+      const consortium = JSON.parse(
+        (await cluster.kubectl(['get', 'consortium', 'demo', '-o', 'json'])).stdout,
+      ) as Live;
+      const index = (consortium.spec.validators as { node: string }[]).findIndex(({ node }) => node === name);
+      const patch = JSON.stringify([{ op: 'remove', path: `/spec/validators/${index}` }]);
+      await cluster.kubectl(['patch', 'consortium', 'demo', '--type=json', '-p', patch]);
+      await cluster.kubectl(['delete', 'quorumnode', name, '-n', NAMESPACE, '--wait=true', '--timeout=120s'], {
+        timeoutMs: 150_000,
+      });
+      expect(await validators()).toHaveLength(4);
+      expect(await get('secret', `${name}-nodekey`)).toBeDefined();
+      await ready();
+    }, 300_000);
+  });
 });

@@ -132,11 +132,11 @@ export class LocalNetwork {
       await sleep(250);
     }
     const log = readFileSync(join(this.nodes[0]!.folder, 'geth.log'), 'utf8').split('\n').slice(-15);
-    throw new Error(`not within ${seconds} s: ${what}\n${await this.#standing()}\n${log.join('\n')}`);
+    throw new Error(`not within ${seconds} s: ${what}\n${await this.standing()}\n${log.join('\n')}`);
   }
 
   /** Head, peers and proposals of each node, for the message of a test that failed. */
-  async #standing(): Promise<string> {
+  async standing(): Promise<string> {
     const lines = this.nodes.map(async (node, index) => {
       try {
         const calls = ['eth_blockNumber', 'net_peerCount', 'istanbul_candidates', 'istanbul_getValidators'];
