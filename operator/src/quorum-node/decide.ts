@@ -194,12 +194,12 @@ export const issuersKnown: Policy = ({ consortium, issuers }) => {
 const policies: readonly Policy[] = [
   membershipHolds,
   imageKnown,
-  reachableFromOutside,
   authoritiesExist,
   keyNotLost,
   keyExists,
   genesisExists,
   directoryLists,
+  reachableFromOutside,
   signerUsable,
   tesseraUsable,
   issuersKnown,
