@@ -3,33 +3,13 @@ import type { Cluster } from '../cluster/provider.ts';
 import { ensureSystemPrograms } from '../cluster/system-programs.ts';
 import { type BuiltImage, buildImages, type ImageTarget } from '../images/build.ts';
 import type { Output } from './output.ts';
+import { type Parts, saveOfficial } from './parts.ts';
 
 export const REPOSITORY = join(import.meta.dirname, '..', '..', '..');
 export const OPERATOR_NAMESPACE = 'quorum-system';
 export const EXAMPLE = join(REPOSITORY, 'examples', 'consortium.yaml');
 
 const chart = join(REPOSITORY, 'charts', 'quorum-operator');
-
-/** Which parts are real in a run, decided by what is at hand. */
-export interface Parts {
-  /** A real GoQuorum binary, or undefined for the stand-in. */
-  readonly goquorumBinary?: string;
-}
-
-/** One line a part that is a stand-in; empty when everything is real. */
-export function standInNotice(parts: Parts): string[] {
-  const tessera =
-    'Tessera is a stand-in (its image cannot be pulled here): REST interface and TLS are real, payload encryption is not.';
-  if (parts.goquorumBinary !== undefined) return [`GoQuorum is real: ${parts.goquorumBinary}.`, tessera];
-  return [
-    'GoQuorum is a stand-in (set GOQUORUM_BIN to a geth binary for the real one): one EVM behind all nodes, no QBFT.',
-    tessera,
-  ];
-}
-
-export function partsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Parts {
-  return env.GOQUORUM_BIN ? { goquorumBinary: env.GOQUORUM_BIN } : {};
-}
 
 export type Images = ReadonlyMap<ImageTarget, BuiltImage>;
 
@@ -38,17 +18,19 @@ export async function loadNetworkImages(cluster: Cluster, parts: Parts, output: 
   const targets: ImageTarget[] = [
     'operator',
     'signer-sidecar',
-    parts.goquorumBinary === undefined ? 'fixture-quorum' : 'fixture-goquorum',
-    'fixture-tessera',
     'fixture-postgres',
     'fixture-softhsm',
     'fixture-client',
   ];
+  if (parts.goquorumBinary !== undefined) targets.push('fixture-goquorum');
+  else if (parts.official.quorum === undefined) targets.push('fixture-quorum');
+  if (parts.official.tessera === undefined) targets.push('fixture-tessera');
   // A cluster of our own means no Docker here: podman builds, on base images made by mmdebstrap.
   if (cluster.kind === 'local') await ensureSystemPrograms(['podman', 'mmdebstrap'], output.line);
   const built = await buildImages({ targets, goquorumBinary: parts.goquorumBinary, log: output.line });
-  await cluster.loadImages(built.map(({ image, file }) => ({ name: image, file })));
-  output.line(`${built.length} images are in the cluster`);
+  const files = [...built.map(({ image, file }) => ({ name: image, file })), ...(await saveOfficial(parts))];
+  await cluster.loadImages(files);
+  output.line(`${files.length} images are in the cluster`);
   return new Map(built.map((image) => [image.name, image]));
 }
 
@@ -59,18 +41,18 @@ export function imageOf(images: Images, target: ImageTarget): string {
 }
 
 /** Installs or upgrades the chart and waits until the operator is ready. */
-export async function installOperator(cluster: Cluster, images: Images, values: string[] = []): Promise<void> {
-  const quorum = images.has('fixture-goquorum') ? 'fixture-goquorum' : 'fixture-quorum';
+export async function installOperator(cluster: Cluster, images: Images, parts: Parts): Promise<void> {
+  const quorum = parts.goquorumBinary === undefined ? 'fixture-quorum' : 'fixture-goquorum';
   const settings = {
     'images.operator': imageOf(images, 'operator'),
     'images.sidecar': imageOf(images, 'signer-sidecar'),
-    'images.quorum': imageOf(images, quorum),
-    'images.tessera': imageOf(images, 'fixture-tessera'),
+    'images.quorum': parts.official.quorum ?? imageOf(images, quorum),
+    'images.tessera': parts.official.tessera ?? imageOf(images, 'fixture-tessera'),
     'images.softhsm': imageOf(images, 'fixture-softhsm'),
     'images.postgres': imageOf(images, 'fixture-postgres'),
   };
   await applyManifests(cluster, [namespace(OPERATOR_NAMESPACE)]);
-  const set = [...Object.entries(settings).map(([key, value]) => `${key}=${value}`), ...values];
+  const set = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
   await cluster.helm([
     'upgrade',
     '--install',

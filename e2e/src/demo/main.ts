@@ -4,15 +4,10 @@
  */
 import { parseArgs } from 'node:util';
 import { type Cluster, findCluster, openCluster } from '../cluster/provider.ts';
-import {
-  installOperator,
-  loadNetworkImages,
-  OPERATOR_NAMESPACE,
-  partsFromEnvironment,
-  standInNotice,
-} from './install.ts';
+import { installOperator, loadNetworkImages, OPERATOR_NAMESPACE } from './install.ts';
 import { applyExample, CONSORTIUM, KINDS, waitReady } from './network.ts';
 import { consoleOutput, type Output } from './output.ts';
+import { findParts, partsNotice } from './parts.ts';
 import { tryRefused } from './refusals.ts';
 import { type Receipt, sendTransactions } from './transact.ts';
 
@@ -88,8 +83,8 @@ async function down(): Promise<void> {
 
 async function up(): Promise<void> {
   const output = consoleOutput();
-  const parts = partsFromEnvironment();
-  for (const notice of standInNotice(parts)) output.line(notice);
+  const parts = await findParts(output.line);
+  for (const notice of partsNotice(parts)) output.line(notice);
 
   output.step('1. A cluster');
   const { name, context, kubeconfig } = options;
@@ -97,7 +92,7 @@ async function up(): Promise<void> {
 
   output.step('2. Images and the operator');
   const images = await loadNetworkImages(cluster, parts, output);
-  await installOperator(cluster, images);
+  await installOperator(cluster, images, parts);
   output.line('the operator is installed by Helm and ready');
 
   output.step('3. examples/consortium.yaml: four organizations, six nodes, two HSM signers');

@@ -1,13 +1,8 @@
 import type { TestProject } from 'vitest/node';
 import { type Cluster, findCluster, openCluster } from '../cluster/provider.ts';
-import {
-  installOperator,
-  loadNetworkImages,
-  type Parts,
-  partsFromEnvironment,
-  standInNotice,
-} from '../demo/install.ts';
+import { installOperator, loadNetworkImages } from '../demo/install.ts';
 import { consoleOutput } from '../demo/output.ts';
+import { findParts, type Parts, partsNotice } from '../demo/parts.ts';
 import type { BuiltImage, ImageTarget } from '../images/build.ts';
 
 /** What scenarios find when they start: a cluster with the operator installed, or why there is none. */
@@ -30,8 +25,8 @@ const CLUSTER_NAME = process.env.QUORUM_E2E_CLUSTER ?? 'scenarios';
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const output = consoleOutput();
-  const parts = partsFromEnvironment();
-  for (const notice of standInNotice(parts)) output.line(notice);
+  const parts = await findParts(output.line);
+  for (const notice of partsNotice(parts)) output.line(notice);
   if (process.getuid?.() !== 0) {
     const why = 'a local cluster needs root on Linux';
     output.line(`scenarios are skipped: ${why}`);
@@ -43,7 +38,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const cluster: Cluster = await openCluster({ name: CLUSTER_NAME, prefer: 'local', log: output.line });
   try {
     const images = await loadNetworkImages(cluster, parts, output);
-    await installOperator(cluster, images);
+    await installOperator(cluster, images, parts);
     output.line('the operator is installed and ready');
     project.provide('stage', { available: true, cluster: cluster.name, images: [...images], parts });
   } catch (error) {

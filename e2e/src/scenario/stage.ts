@@ -1,6 +1,7 @@
 import { inject } from 'vitest';
 import { type Cluster, findCluster } from '../cluster/provider.ts';
-import type { Images, Parts } from '../demo/install.ts';
+import type { Images } from '../demo/install.ts';
+import type { Parts } from '../demo/parts.ts';
 
 /** True where scenarios can run; for `describe.skipIf(!hasCluster())`. */
 export function hasCluster(): boolean {
@@ -10,7 +11,7 @@ export function hasCluster(): boolean {
 /** True when GoQuorum itself runs in the cluster, not the stand-in. */
 export function hasGoQuorum(): boolean {
   const stage = inject('stage');
-  return stage.available && stage.parts.goquorumBinary !== undefined;
+  return stage.available && (stage.parts.goquorumBinary ?? stage.parts.official.quorum) !== undefined;
 }
 
 /** The cluster and the images of this run. */
