@@ -6,7 +6,7 @@ import { certificateStatuses } from '../pki/status.ts';
 import { podIsReady, podTrouble, runningImage } from '../workload/pod.ts';
 import { type Finding, headline } from './decide.ts';
 import { externalEndpoint } from './exposure.ts';
-import { blockAge, expectedPeers, freshBlockLimit, isFresh } from './health.ts';
+import { expectedPeers, freshBlockLimit, isFresh } from './health.ts';
 import type { NodeObservation } from './observation.ts';
 import { type Reason, reasons } from './reasons.ts';
 import type { Rollout } from './rollout.ts';
