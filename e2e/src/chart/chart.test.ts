@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { rightsOf, rightsPage } from '../../../operator/src/api/rights.ts';
 import { CLUSTER_WIDE, PER_NAMESPACE } from '../../../operator/src/informers.ts';
 import type { Manifest } from './api-client.ts';
 import { CHART, findHelm, helm, REQUIRED, render, renderText, set } from './helm.ts';
@@ -107,6 +109,30 @@ describe.skipIf(findHelm() === undefined)('chart, with helm', () => {
     const rules = [...text.matchAll(/^(.*)\n {2}- apiGroups: .*\n {4}resources: (.*)$/gm)];
     expect(rules.length).toBeGreaterThan(20);
     expect(rules.filter(([, before]) => !/^ {2}# /.test(before!)).map(([, , resources]) => resources)).toEqual([]);
+  });
+
+  test('the page of rights has every rule of every role, verb by verb', async () => {
+    const templates = ['cluster-role.yaml', 'organization-role.yaml', 'role.yaml'];
+    const told = templates
+      .flatMap((name) => rightsOf(readFileSync(join(CHART, 'templates', name), 'utf8')))
+      .map(({ role, groups, resources, names, verbs }) => [role, groups, resources, names, verbs].join(' | '));
+    const granted = (await render())
+      .filter(({ kind }) => /Role$/.test(kind))
+      .flatMap(({ kind, metadata, rules }) =>
+        rules.map((rule: Manifest) =>
+          [
+            `${kind} ${metadata.name}`,
+            rule.apiGroups.join(', ') || 'core',
+            rule.resources.join(', '),
+            (rule.resourceNames ?? []).join(', '),
+            rule.verbs.join(', '),
+          ].join(' | '),
+        ),
+      );
+    expect(told.sort()).toEqual(granted.sort());
+    expect(readFileSync(join(CHART, '..', '..', 'docs', 'rights.md'), 'utf8')).toContain(
+      rightsPage(templates.flatMap((name) => rightsOf(readFileSync(join(CHART, 'templates', name), 'utf8')))),
+    );
   });
 
   test('a budget only where a drain can still go on', async () => {
