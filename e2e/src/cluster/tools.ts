@@ -1,9 +1,10 @@
-import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirectory } from './cache.ts';
 import { withLock } from './lock.ts';
 import { findProgram, run, searchPath } from './process.ts';
-import { COREDNS_MAIN, NETWORK_POLICIES_SUMS } from './tool-sources.ts';
+import { CERT_MANAGER_MAIN, COREDNS_MAIN, NETWORK_POLICIES_SUMS } from './tool-sources.ts';
 
 export type Log = (line: string) => void;
 
@@ -13,7 +14,10 @@ export const VERSIONS = {
   coredns: 'v1.13.1',
   networkPolicies: 'v0.8.0',
   kind: 'v0.33.0',
+  certManager: 'v1.21.2',
 } as const;
+
+const CERT_MANAGER = 'github.com/cert-manager/cert-manager';
 
 /** Kubernetes' own libraries are released as v0.x of the same number. */
 const STAGING = VERSIONS.kubernetes.replace(/^v1\./, 'v0.');
@@ -26,6 +30,8 @@ interface Recipe {
   /** Go package of the program, `.` for the one we write ourselves. */
   package: string;
   ldflags: string;
+  /** Path of that module; one inside another module's may use what is internal there. */
+  path?: string;
   /** Fills an empty build folder with a Go module that can build the package. */
   module: (build: Build) => Promise<void>;
 }
@@ -44,7 +50,13 @@ const KUBERNETES_PROGRAMS = [
   'kubectl',
 ] as const;
 
-export type Program = (typeof KUBERNETES_PROGRAMS)[number] | 'helm' | 'coredns' | 'kube-network-policies' | 'kind';
+export type Program =
+  | (typeof KUBERNETES_PROGRAMS)[number]
+  | 'helm'
+  | 'coredns'
+  | 'kube-network-policies'
+  | 'kind'
+  | 'cert-manager';
 
 const KUBERNETES_MINUTES: Partial<Record<Program, string>> = { 'kube-apiserver': 'about 5 minutes' };
 
@@ -87,6 +99,14 @@ const RECIPES = {
     package: 'sigs.k8s.io/kube-network-policies/cmd',
     ldflags: '',
     module: networkPoliciesModule,
+  },
+  'cert-manager': {
+    directory: `cert-manager-${VERSIONS.certManager}`,
+    duration: 'about 6 minutes',
+    package: '.',
+    ldflags: '',
+    path: `${CERT_MANAGER}/quorum-operator-tools`,
+    module: certManagerModule,
   },
 } satisfies Record<Program, Recipe>;
 
@@ -134,7 +154,7 @@ async function prepare(build: Build, recipe: Recipe): Promise<void> {
   if (await exists(ready)) return;
   await rm(build.directory, { recursive: true, force: true });
   await mkdir(build.directory, { recursive: true });
-  await build.go(['mod', 'init', 'quorum-operator.local/tools']);
+  await build.go(['mod', 'init', recipe.path ?? 'quorum-operator.local/tools']);
   await recipe.module(build);
   await writeFile(ready, '');
 }
@@ -178,6 +198,28 @@ async function corednsModule(build: Build): Promise<void> {
   const libraries = ['api', 'apimachinery', 'client-go'].map((name) => `-require=k8s.io/${name}@${STAGING}`);
   await build.go(['mod', 'edit', `-require=github.com/coredns/coredns@${VERSIONS.coredns}`, ...libraries]);
   await build.go(['mod', 'tidy']);
+}
+
+async function certManagerModule(build: Build): Promise<void> {
+  await writeFile(join(build.directory, 'main.go'), CERT_MANAGER_MAIN);
+  const source = await certManagerSource(build);
+  await build.go(['mod', 'edit', `-require=${CERT_MANAGER}@${VERSIONS.certManager}`]);
+  await copyFile(join(source, 'go.sum'), join(build.directory, 'go.sum'));
+  await chmod(join(build.directory, 'go.sum'), 0o644);
+  await build.go(['get', '.']);
+}
+
+/** Folder of cert-manager's module in Go's cache, downloaded when it is not there; has its CRDs in deploy/crds. */
+async function certManagerSource({ go }: Pick<Build, 'go'>): Promise<string> {
+  return (
+    JSON.parse(await go(['mod', 'download', '-json', `${CERT_MANAGER}@${VERSIONS.certManager}`])) as { Dir: string }
+  ).Dir;
+}
+
+/** The folder with cert-manager's CRDs, of the version that is built. */
+export async function certManagerCrds(): Promise<string> {
+  const go = await findGo();
+  return join(await certManagerSource({ go: (args) => runGo(go, tmpdir(), args) }), 'deploy', 'crds');
 }
 
 async function networkPoliciesModule(build: Build): Promise<void> {

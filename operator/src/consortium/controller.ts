@@ -16,6 +16,7 @@ import {
 import { type Condition, type Key, type KubeObject, keyOf } from '../kube/types.ts';
 import { labels, MANAGED_BY } from '../names.ts';
 import { secondsUntil } from '../pki/inspect.ts';
+import { certificateMetrics } from '../pki/metrics.ts';
 import { ensureOperatorAuthority, type OperatorAuthority } from '../pki/operator-authority.ts';
 import { type Child, children, foundation } from './build/children.ts';
 import type { Claim } from './claims.ts';
@@ -59,6 +60,10 @@ export function consortiumController(deps: ControllerDeps): Controller {
       const condition = getCondition(consortium.status?.conditions as Condition[] | undefined, 'NamespacesReady');
       return condition?.reason === reasons.NamespaceConflict ? [keyOf(consortium)] : [];
     });
+  certificateMetrics(deps.client.metrics.registry, {
+    secrets: () => informers.of(SECRETS).list(),
+    others: () => consortiums.list().flatMap(({ status }) => status?.certificates ?? []),
+  });
   const owned = [NAMESPACES, ROLEBINDINGS, SECRETS, CONFIGMAPS, SERVICES, NETWORKPOLICIES, RESOURCEQUOTAS, LIMITRANGES];
   const watches: Watch[] = [
     { informer: consortiums, keys: rivals },
