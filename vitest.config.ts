@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import ByNameSequencer from './e2e/src/scenario/sequencer.ts';
 
 /** Three projects by what a test needs: nothing, a real API server, or a cluster with a kubelet. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: ByNameSequencer },
     projects: [
       {
         test: {

@@ -152,7 +152,9 @@ export const quorumNodeStatus = z.object({
   enode: text(300).optional().describe('Enode URL by which peers reach the node.'),
   externalEnode: text(420)
     .optional()
-    .describe('Enode URL for peers outside the cluster, to be given to the operators of their nodes; see spec.exposure.'),
+    .describe(
+      'Enode URL for peers outside the cluster, to be given to the operators of their nodes; see spec.exposure.',
+    ),
   address: text(42).optional().describe('Address of the node key, as in the validator set.'),
   nodeId: text(128).optional().describe('Public node key, 128 hex digits.'),
   peers: integer(0, 100_000).optional().describe('Connected peers.'),
