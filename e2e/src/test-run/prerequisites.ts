@@ -1,10 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { findProgram, run } from '../cluster/process.ts';
+import { findLua } from '../gitops/lua.ts';
 
-/** What the unit tests take from the distribution: a PKCS#11 module and a Postgres server, both real. */
+/** What the unit tests take from the distribution: a PKCS#11 module, a Postgres server and a Lua interpreter, all real. */
 const needs = [
   { package: 'softhsm2', present: () => existsSync('/usr/lib/softhsm/libsofthsm2.so') },
   { package: 'postgresql', present: () => postgresVersions().length > 0 },
+  { package: 'lua5.1', present: () => findLua() !== undefined },
   { package: 'openssl', present: async () => (await findProgram('openssl')) !== undefined },
 ];
 
