@@ -76,14 +76,19 @@ function manifests(job: ClientJob): object[] {
   ];
 }
 
+type JobName = Pick<ClientJob, 'name' | 'namespace'>;
+
 /** Removes Jobs of earlier runs with these names, so that a second demo starts afresh. */
-export async function removeJobs(
-  cluster: Cluster,
-  jobs: readonly Pick<ClientJob, 'name' | 'namespace'>[],
-): Promise<void> {
-  for (const { name, namespace } of jobs) {
-    await cluster.kubectl(['delete', 'job,secret', name, '-n', namespace, '--ignore-not-found', '--wait=true']);
+export async function removeJobs(cluster: Cluster, jobs: readonly JobName[]): Promise<void> {
+  for (const [namespace, names] of byNamespace(jobs)) {
+    await cluster.kubectl(['delete', 'job,secret', ...names, '-n', namespace, '--ignore-not-found', '--wait=true']);
   }
+}
+
+function byNamespace(jobs: readonly JobName[]): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const { name, namespace } of jobs) names.set(namespace, [...(names.get(namespace) ?? []), name]);
+  return names;
 }
 
 /** Starts all Jobs at once and waits for their ends; the log is what the program printed. */
@@ -94,22 +99,41 @@ export async function runJobs(
 ): Promise<JobResult[]> {
   await removeJobs(cluster, jobs);
   await applyManifests(cluster, jobs.flatMap(manifests));
-  return Promise.all(jobs.map((job) => finish(cluster, job, timeoutSeconds)));
+  const succeeded = await allEnded(cluster, jobs, timeoutSeconds);
+  return Promise.all(
+    jobs.map(async (job) => {
+      const { name, namespace } = job;
+      const { stdout: log } = await cluster.kubectl(['logs', `job/${name}`, '-n', namespace], { allowFailure: true });
+      return { succeeded: succeeded.get(job) === true, log };
+    }),
+  );
 }
 
-async function finish(cluster: Cluster, { name, namespace }: ClientJob, timeoutSeconds: number): Promise<JobResult> {
+interface JobList {
+  items: { metadata: { name: string; namespace: string }; status?: { succeeded?: number; failed?: number } }[];
+}
+
+/** Whether each Job succeeded, once all have ended. One look at all of them at a time, however many there are. */
+async function allEnded<T extends JobName>(
+  cluster: Cluster,
+  jobs: readonly T[],
+  timeoutSeconds: number,
+): Promise<Map<T, boolean>> {
   const deadline = Date.now() + timeoutSeconds * 1000;
+  const ended = new Map<T, boolean>();
   while (Date.now() < deadline) {
-    const { stdout } = await cluster.kubectl(['get', 'job', name, '-n', namespace, '-o', 'json']);
-    const status = (JSON.parse(stdout) as { status?: { succeeded?: number; failed?: number } }).status ?? {};
-    if (status.succeeded || status.failed) {
-      const { stdout: log } = await cluster.kubectl(['logs', `job/${name}`, '-n', namespace], { allowFailure: true });
-      return { succeeded: Boolean(status.succeeded), log };
+    const { stdout } = await cluster.kubectl(['get', 'jobs', '--all-namespaces', '-o', 'json']);
+    const { items } = JSON.parse(stdout) as JobList;
+    for (const job of jobs) {
+      const live = items.find(({ metadata }) => metadata.name === job.name && metadata.namespace === job.namespace);
+      if (live?.status?.succeeded || live?.status?.failed) ended.set(job, Boolean(live.status.succeeded));
     }
+    if (ended.size === jobs.length) return ended;
     await sleep(500);
   }
-  const { stdout: pods } = await cluster.kubectl(['get', 'pods', '-n', namespace, '-l', `app=${name}`, '-o', 'wide']);
-  throw new Error(`Job ${namespace}/${name} did not end within ${timeoutSeconds} s:\n${pods}`);
+  const late = jobs.filter((job) => !ended.has(job)).map(({ name, namespace }) => `${namespace}/${name}`);
+  const { stdout: pods } = await cluster.kubectl(['get', 'pods', '--all-namespaces', '-o', 'wide']);
+  throw new Error(`Jobs ${late.join(', ')} did not end within ${timeoutSeconds} s:\n${pods}`);
 }
 
 /** The JSON lines of a log; other lines are left out. */
