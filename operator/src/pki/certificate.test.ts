@@ -1,8 +1,10 @@
+import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Key, type KubeObject, keyOf, keyString, type ResourceType } from '../kube/types.ts';
 import { OPERATOR_URI } from '../names.ts';
 import { AuthorityMissingError, type CertificateRequest, ensureCertificate } from './certificate.ts';
 import { belongsTogether, inspect } from './inspect.ts';
+import { certificateMetrics } from './metrics.ts';
 import { ensureOperatorAuthority, type OperatorAuthorityDeps } from './operator-authority.ts';
 import { secretData, secretText, tlsPair } from './secrets.ts';
 import { createAuthority } from './x509.ts';
@@ -131,6 +133,55 @@ describe('ensureCertificate', () => {
     delete secrets.objects.get('ns/node-tls')!.data['tls.crt'];
     expect((await ensureCertificate(secrets, request)).renewed).toBe(true);
     expect((await ensureCertificate(secrets, request)).renewed).toBe(false);
+  });
+
+  it('follows what is to be trusted without a new certificate', async () => {
+    const first = await ensureCertificate(secrets, request);
+    const next = await createAuthority({ commonName: 'demo/alpha', unit: 'next', now: start, days: 3650 });
+    const authority = secrets.objects.get('ns/organization-ca')!;
+    Object.assign(authority.data, secretData({ 'next.crt': next.certificatePem, 'next.key': next.keyPem }));
+    const second = await ensureCertificate(secrets, request);
+    expect(second).toMatchObject({ renewed: false, fingerprint: first.fingerprint });
+    expect(second.trusts).not.toBe(first.trusts);
+    const held = secretText(secrets.objects.get('ns/node-tls'), 'ca.crt')!;
+    expect(held).toBe(secretText(authority, 'tls.crt')! + next.certificatePem);
+    await ensureCertificate(secrets, request);
+    expect(secrets.writes).toBe(2);
+  });
+
+  it('issues again once for each new word of the annotation on the owner', async () => {
+    const owner = (word?: string): KubeObject => ({
+      apiVersion: 'quorum-operator.io/v1alpha1',
+      kind: 'QuorumNode',
+      metadata: { name: 'node', uid: 'u', annotations: word ? { 'quorum-operator.io/renew-certificates': word } : {} },
+    });
+    const renewed = async (word?: string) =>
+      (await ensureCertificate(secrets, { ...request, owner: owner(word) })).renewed;
+    await renewed();
+    expect([await renewed(), await renewed('a'), await renewed('a'), await renewed('b'), await renewed()]).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+    ]);
+  });
+
+  it('tells monitoring when it expires', async () => {
+    await ensureCertificate(secrets, request);
+    const registry = new Registry();
+    certificateMetrics(registry, {
+      secrets: () => [...secrets.objects.values()],
+      others: () => [{ name: 'operator/quorum-operator-ca', notAfter: '2036-01-01T00:00:00Z' }],
+    });
+    const text = await registry.metrics();
+    const seconds = Date.parse('2026-05-30T00:00:00Z') / 1000;
+    expect(text).toContain(`quorum_certificate_not_after_seconds{namespace="ns",name="node-tls"} ${seconds}`);
+    expect(text).toContain(
+      'quorum_certificate_not_after_seconds{namespace="operator",name="quorum-operator-ca"} 2082758400',
+    );
+    secrets.objects.delete('ns/node-tls');
+    expect(await registry.metrics()).not.toContain('node-tls');
   });
 
   it('waits for an authority that is not there', async () => {

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { createHash, createPrivateKey, X509Certificate as NodeCertificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { memoize } from '../memoize.ts';
 import { type CertificateSubject, type CertificateUsage, pemBytes } from './x509.ts';
 
 /** What a certificate says, without trusting it. */
@@ -23,10 +24,12 @@ export interface CertificateFacts {
 const RENEW_AFTER = 0.6;
 
 /**
- * Reads the first certificate of a PEM text.
+ * Reads the first certificate of a PEM text. Results are remembered: the same few certificates are looked at in every reconcile.
  * @throws Error when there is none.
  */
-export function inspect(pem: string): CertificateFacts {
+export const inspect: (pem: string) => CertificateFacts = memoize(readCertificate);
+
+function readCertificate(pem: string): CertificateFacts {
   const certificate = new x509.X509Certificate(firstCertificate(pem));
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
   const of = (type: string) => names.filter((name) => name.type === type).map((name) => name.value);
