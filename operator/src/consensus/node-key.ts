@@ -1,6 +1,7 @@
 import { createECDH } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { keccak256 } from 'ethers';
+import { memoize } from '../memoize.ts';
 import { ports } from '../names.ts';
 
 /** A node's public identity; everything here follows from its key. */
@@ -27,11 +28,14 @@ export function generateNodeKey(): NodeKey {
 }
 
 /**
- * Identity of an existing key.
+ * Identity of an existing key. Results are remembered: every reconcile of a Consortium looks at the keys of all its nodes, and
+ * deriving one takes a millisecond.
  * @param nodekey 64 hex digits; white space around them is accepted, as geth accepts it.
  * @throws Error without the key in its text, when this is no secp256k1 private key.
  */
-export function nodeIdentity(nodekey: string): NodeIdentity {
+export const nodeIdentity: (nodekey: string) => NodeIdentity = memoize(deriveIdentity);
+
+function deriveIdentity(nodekey: string): NodeIdentity {
   const digits = nodekey.trim();
   if (!/^[0-9a-fA-F]{64}$/.test(digits)) {
     throw new Error('a node key is 64 hexadecimal digits without 0x; this value has another form');

@@ -134,9 +134,13 @@ async function gatherNode(
   rest: Pick<ObservedNode, 'declared' | 'quorumNode'>,
 ): Promise<ObservedNode> {
   const { namespace } = claim;
+  // A member that never had a key is being made by its own controller, which the caches tell: no need to ask for each.
+  const existed = rest.declared || rest.quorumNode?.status?.address !== undefined;
+  const find = async (type: ResourceType, key: Key) =>
+    existed ? read(deps, type, key) : deps.informers.of<KubeObject>(type).get(key);
   const [secret, service] = await Promise.all([
-    read(deps, SECRETS, { namespace, name: objectNames.nodeKey(name) }),
-    read(deps, SERVICES, { namespace, name: objectNames.peerService(name) }),
+    find(SECRETS, { namespace, name: objectNames.nodeKey(name) }),
+    find(SERVICES, { namespace, name: objectNames.peerService(name) }),
   ]);
   const key = heldNodeKey(secret);
   const volume = { namespace, name: `data-${name}-0` };
@@ -147,7 +151,8 @@ async function gatherNode(
     name,
     ...rest,
     key,
-    volume: key.kind === 'absent' && (await deps.client.get(PERSISTENTVOLUMECLAIMS, volume)) !== undefined,
+    volume:
+      rest.declared && key.kind === 'absent' && (await deps.client.get(PERSISTENTVOLUMECLAIMS, volume)) !== undefined,
     clusterIP: typeof clusterIP === 'string' && clusterIP !== '' && clusterIP !== 'None' ? clusterIP : undefined,
   };
 }

@@ -22,7 +22,7 @@ export interface ObservedNode {
   readonly declared: boolean;
   /** Secret `<node>-nodekey`. */
   readonly key: Held<NodeIdentity>;
-  /** A volume of the node exists, so it ran before. Looked up only while the key is absent. */
+  /** A volume of the node exists, so it ran before. Looked up only while the key of a declared validator is absent. */
   readonly volume: boolean;
   /** Cluster IP of Service `<node>-p2p`. */
   readonly clusterIP?: string | undefined;
