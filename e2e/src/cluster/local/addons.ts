@@ -133,7 +133,7 @@ function corednsPod(program: string): object {
     containers: [
       {
         ...hostProgram('coredns', ['-conf', '/etc/coredns/Corefile']),
-        resources: { requests: { cpu: '20m', memory: '40Mi' }, limits: { memory: '170Mi' } },
+        resources: { requests: { cpu: '100m', memory: '40Mi' }, limits: { memory: '170Mi' } },
         readinessProbe: { httpGet: { path: '/ready', port: 8181 }, periodSeconds: 1 },
         livenessProbe: { httpGet: { path: '/health', port: 8080 }, periodSeconds: 10, initialDelaySeconds: 10 },
         securityContext: {
@@ -165,7 +165,8 @@ export function networkPolicyManifests(program: string, node: string): Manifest[
           '--netfilter-bug-1766-fix=false',
           '--metrics-bind-address=127.0.0.1:9080',
         ]),
-        resources: { requests: { cpu: '20m', memory: '50Mi' } },
+        // The first packet of every connection waits for it, so it must not wait itself on a busy machine.
+        resources: { requests: { cpu: '200m', memory: '50Mi' } },
         securityContext: { capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] } },
         volumeMounts: [PROGRAM_MOUNT],
       },
