@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`a real cert-manager${missing ? ` (skippe
         kind: 'Namespace',
         metadata: { name: namespaceOf(organization), labels: held },
       });
-      authorities.set(organization, await createAuthority({ commonName: organization, now: new Date(), days: 30 }));
+      authorities.set(organization, await createAuthority({ commonName: organization, now: new Date(), days: 3650 }));
     }
     operator = await startOperator(server.kubeconfig, 'operator', [quorumNodeController]);
   });

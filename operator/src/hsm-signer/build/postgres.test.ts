@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createAuthority, issueCertificate } from '../../pki/x509.ts';
+import { type Authority, createAuthority, issueCertificate } from '../../pki/x509.ts';
 import { signer } from '../fixtures.ts';
 import { frameOf } from '../frame.ts';
 import { databaseCommonName, postgresConfigMap, postgresPaths } from './postgres-config.ts';
@@ -44,6 +44,7 @@ describe.runIf(runnable)('the database, started as its pod starts it', () => {
   let output = '';
   let port: number;
   let query: (sql: string, who: Caller) => Promise<string>;
+  let trust: Authority;
 
   function place(path: string): string {
     return join(folder, path.slice(1));
@@ -72,6 +73,7 @@ describe.runIf(runnable)('the database, started as its pod starts it', () => {
     port = 20_000 + Math.floor(Math.random() * 20_000);
     const now = new Date();
     const authority = await createAuthority({ commonName: 'alpha', now, days: 1 });
+    trust = authority;
     const stranger = await createAuthority({ commonName: 'bravo', now, days: 1 });
     const tls = await issueCertificate({
       authority,
@@ -86,7 +88,8 @@ describe.runIf(runnable)('the database, started as its pod starts it', () => {
       Object.values(postgresPaths)
         .sort((a, b) => b.length - a.length)
         .reduce((all, path) => all.replaceAll(new RegExp(`(?<![\\w/])${path}`, 'g'), place(path)), text)
-        .replace('port = 5432', `port = ${port}`);
+        .replace('port = 5432', `port = ${port}`)
+        .replace('sleep 30', 'sleep 1');
     const files: Record<string, string> = {
       ...Object.fromEntries(
         Object.entries(config).map(([name, text]) => [`${postgresPaths.config}/${name}`, moved(text)]),
@@ -159,6 +162,50 @@ describe.runIf(runnable)('the database, started as its pod starts it', () => {
     ['a connection without TLS', { ...own, mode: 'disable' }],
   ])('refuses %s', async (_, caller) => {
     await expect(query('SELECT 1', caller)).rejects.toThrow(/FATAL|certificate|alert/);
+  });
+
+  it('takes a new certificate and another authority while a connection stays open', async () => {
+    const now = new Date();
+    const fresh = await createAuthority({ commonName: 'alpha', unit: 'since now', now, days: 1 });
+    const issue = (authority: Authority, commonName: string, usage: 'server' | 'client') =>
+      issueCertificate({ authority, now, days: 1, commonName, dnsNames: ['localhost'], usages: [usage] });
+    /** Arguments of psql for a caller with files of his own. */
+    const caller = async (name: string, authority: Authority, trusted: Authority): Promise<string[]> => {
+      const { certificatePem, keyPem } = await issue(authority, own.certificate, 'client');
+      writeFileSync(join(folder, `${name}.crt`), certificatePem);
+      writeFileSync(join(folder, `${name}.key`), keyPem, { mode: 0o600 });
+      writeFileSync(join(folder, `${name}-ca.crt`), trusted.certificatePem);
+      const files = `sslcert=${name}.crt sslkey=${name}.key sslrootcert=${name}-ca.crt`;
+      const target = `host=localhost port=${port} user=signer dbname=signer sslmode=verify-full ${files}`;
+      return ['--no-psqlrc', '--tuples-only', '--no-align', '--quiet', '--dbname', target];
+    };
+    const once = (args: string[]) =>
+      run(join(binaries!, 'psql'), [...args, '--command', 'SELECT 1'], { cwd: folder, env: {} });
+    const before = await caller('before', trust, trust);
+    const after = await caller('after', fresh, fresh);
+
+    const kept = spawn(join(binaries!, 'psql'), before, { cwd: folder, env: {}, stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    kept.stdout.on('data', (chunk) => (said += chunk));
+    const ask = async (lines: number) => {
+      kept.stdin.write('SELECT pg_backend_pid();\n');
+      await vi.waitFor(() => expect(said.trim().split('\n')).toHaveLength(lines), { timeout: 10_000 });
+    };
+    await ask(1);
+    await expect(once(after)).rejects.toThrow();
+
+    // Both authorities, as in a rotation; the server's own certificate follows.
+    writeFileSync(place(`${postgresPaths.organizationCa}/ca.crt`), fresh.certificatePem + trust.certificatePem);
+    const renewed = await issue(fresh, 'db', 'server');
+    writeFileSync(place(`${postgresPaths.tls}/tls.key`), renewed.keyPem);
+    writeFileSync(place(`${postgresPaths.tls}/tls.crt`), renewed.certificatePem);
+    await vi.waitFor(() => once(after), { timeout: 15_000, interval: 200 });
+    // Whoever trusts the old one alone no longer connects, and whoever is connected stays so.
+    await expect(once(before)).rejects.toThrow(/certificate/);
+    await ask(2);
+    expect(new Set(said.trim().split('\n')).size).toBe(1);
+    kept.stdin.end();
+    writeFileSync(join(folder, 'ca.crt'), fresh.certificatePem);
   });
 
   it('finds its data again after a restart', async () => {
