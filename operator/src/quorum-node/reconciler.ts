@@ -222,6 +222,9 @@ export class QuorumNodeReconciler {
       // Users' ConfigMaps are not watched: reading all of them would need rights over all of them.
       return { kind: 'requeue', afterSeconds: LOOK_AGAIN.missingKeys };
     }
+    // A key that comes back from a backup may come without our labels, so no watch tells of it.
+    if (findings.some(({ reason }) => reason === reasons.KeyLost))
+      return { kind: 'requeue', afterSeconds: LOOK_AGAIN.notReady };
     if (result.kind === 'stalled') return { kind: 'stalled', reason: result.reason, message: result.message };
     if (result.kind === 'ready') return { kind: 'requeue', afterSeconds: Math.min(LOOK_AGAIN.ready, renewSeconds) };
     if (!observation.pod) return { kind: 'requeue', afterSeconds: LOOK_AGAIN.ready };
