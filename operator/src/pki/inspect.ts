@@ -80,8 +80,16 @@ export function saysExactly(facts: CertificateFacts, subject: CertificateSubject
   );
 }
 
-/** True when `authorityPem` (its first certificate) signed the first certificate of `leafPem` and the key belongs to the leaf. */
+/**
+ * True when `authorityPem` (its first certificate) signed the first certificate of `leafPem` and the key belongs to the leaf. Answers are
+ * remembered, as those of `inspect` are.
+ */
 export function belongsTogether(leafPem: string, keyPem: string, authorityPem: string): boolean {
+  return checkTogether(JSON.stringify([leafPem, keyPem, authorityPem]));
+}
+
+const checkTogether = memoize((texts) => {
+  const [leafPem, keyPem, authorityPem] = JSON.parse(texts) as [string, string, string];
   try {
     const leaf = new NodeCertificate(firstCertificate(leafPem));
     const authority = new NodeCertificate(firstCertificate(authorityPem));
@@ -91,7 +99,7 @@ export function belongsTogether(leafPem: string, keyPem: string, authorityPem: s
   } catch {
     return false;
   }
-}
+});
 
 /** The certificates of a PEM text, each on its own with a new line at the end. */
 export function certificatesOf(pem: string): string[] {

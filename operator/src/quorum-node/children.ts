@@ -2,6 +2,7 @@ import type { QuorumNode } from '../api/quorum-node.ts';
 import { generateNodeKey, type NodeIdentity } from '../consensus/node-key.ts';
 import { peerService } from '../consensus/peer-service.ts';
 import { nodeKeySecret } from '../consortium/build/node-key-secret.ts';
+import { allNodes } from '../consortium/directory.ts';
 import type { ControllerDeps } from '../deps.ts';
 import {
   CONFIGMAPS,
@@ -112,11 +113,12 @@ export async function ensureCertificates(deps: ChildDeps, observation: NodeObser
 export async function applyPeers(deps: ChildDeps, observation: NodeObservation): Promise<boolean> {
   const { directory, identity, pod } = observation;
   if (!directory || !identity) return false;
-  const { changed } = await apply(
-    deps,
-    CONFIGMAPS,
-    peersConfigMap(frameOf(observation), directory, identity.publicKey),
-  );
+  const lists = peersConfigMap(frameOf(observation), directory, identity.publicKey);
+  const { name, namespace } = lists.metadata;
+  const live = deps.informers.of(CONFIGMAPS).get({ name, namespace: namespace! });
+  // A new node waits until the directory lists it; lists from before that would only be written again.
+  if (!live && !allNodes(directory).some(({ publicKey }) => publicKey === identity.publicKey)) return false;
+  const { changed } = await deps.applier.apply(CONFIGMAPS, lists, live ?? null);
   return changed && pod !== undefined;
 }
 
