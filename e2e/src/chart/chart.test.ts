@@ -100,7 +100,7 @@ describe.skipIf(findHelm() === undefined)('chart, with helm', () => {
       const verbs = rules
         .filter((rule: Manifest) => rule.apiGroups.includes(group) && rule.resources.includes(plural))
         .flatMap((rule: Manifest) => rule.verbs);
-      expect(verbs, plural).toEqual(expect.arrayContaining(['get', 'list', 'watch']));
+      expect(verbs, plural).toEqual(expect.arrayContaining(['list', 'watch']));
     }
   });
 
