@@ -1,3 +1,5 @@
+import type { Consortium } from '../api/consortium.ts';
+import { CONSORTIUMS } from '../api/resources.ts';
 import type { Applier } from '../kube/apply.ts';
 import type { InformerView } from '../kube/informer.ts';
 import { CONFIGMAPS, SECRETS } from '../kube/resources.ts';
@@ -90,13 +92,27 @@ async function rotationView(deps: OperatorAuthorityDeps, state: AuthorityState):
   };
 }
 
-/** ConfigMaps `operator-ca` of all organizations' namespaces that lack an authority. */
-function untrustingConfigMaps(deps: OperatorAuthorityDeps, pem: string): string[] {
-  const configMaps = deps.informers?.of(CONFIGMAPS).list() ?? [];
-  return configMaps
-    .filter(({ metadata }) => metadata.name === objectNames.operatorCa)
-    .filter(({ data }) => !certificatesOf(String(data?.['ca.crt'] ?? '')).includes(certificatesOf(pem)[0]!))
-    .map(({ metadata }) => `ConfigMap ${metadata.namespace}/${metadata.name}`);
+/**
+ * ConfigMaps `operator-ca` that lack an authority, in the namespaces of all Consortiums. One that is not in the caches counts: this process may
+ * have started a moment ago, or the Consortium is suspended.
+ */
+function untrustingConfigMaps({ informers, config }: OperatorAuthorityDeps, pem: string): string[] {
+  if (!informers) return [];
+  // Its status tells whose authority a Consortium's doors trust.
+  const own = `${config.namespace}/${objectNames.operatorCaSecret}`;
+  const consortiums = informers
+    .of<Consortium & KubeObject>(CONSORTIUMS)
+    .list()
+    .filter(({ status }) => status?.certificates?.some(({ name }) => name === own));
+  const namespaces = consortiums.flatMap(({ status }) =>
+    (status?.organizations ?? []).flatMap(({ namespace }) => namespace ?? []),
+  );
+  const [wanted] = certificatesOf(pem);
+  return namespaces.flatMap((namespace) => {
+    const configMap = informers.of(CONFIGMAPS).get({ namespace, name: objectNames.operatorCa });
+    const trusts = certificatesOf(String(configMap?.data?.['ca.crt'] ?? '')).includes(wanted!);
+    return trusts ? [] : [`ConfigMap ${namespace}/${objectNames.operatorCa}`];
+  });
 }
 
 async function createOperatorAuthority(
