@@ -1,8 +1,12 @@
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { parse } from 'yaml';
+import { cacheDirectory } from './cache.ts';
 import { clusterCommands } from './commands.ts';
-import type { Cluster, OpenOptions } from './provider.ts';
+import { run } from './process.ts';
+import { type Cluster, findCluster, type ImageFile, type OpenOptions } from './provider.ts';
+import { ensurePrograms, type Log } from './tools.ts';
 
 /** A cluster that exists already and is not ours to remove. Throws when its kubeconfig or API server cannot be reached. */
 export async function givenCluster(options: OpenOptions): Promise<Cluster> {
@@ -21,14 +25,40 @@ export async function givenCluster(options: OpenOptions): Promise<Cluster> {
     name: options.name,
     kind: 'given',
     async loadImages(archives) {
-      if (archives.length === 0) return;
-      const names = archives.map(({ name }) => name).join(', ');
-      throw new Error(
-        `images cannot be put into the cluster ${label} from files: push ${names} to a registry that it can pull from`,
-      );
+      if (archives.length > 0) await load(archives, target, label, options.log);
     },
     async down() {},
   };
+}
+
+/** Images from files get into a cluster only by the tool that made it: kind, or our own local provider. */
+async function load(
+  archives: readonly ImageFile[],
+  { kubeconfig, context }: { kubeconfig: string; context?: string },
+  label: string,
+  log: Log,
+): Promise<void> {
+  const current = context ?? (await currentContext(kubeconfig));
+  if (current.startsWith('kind-')) {
+    const { kind } = await ensurePrograms(['kind'], log);
+    for (const { file } of archives)
+      await run(kind, ['load', 'image-archive', file, `--name=${current.slice('kind-'.length)}`]);
+    return;
+  }
+  const name = basename(dirname(kubeconfig));
+  if (kubeconfig === join(cacheDirectory(), 'clusters', name, 'kubeconfig')) {
+    const cluster = await findCluster(name, log);
+    if (cluster) return cluster.loadImages(archives);
+  }
+  const names = archives.map((archive) => archive.name).join(', ');
+  throw new Error(
+    `images cannot be put into the cluster ${label} from files (${names}): name a registry that it pulls from with --registry`,
+  );
+}
+
+async function currentContext(kubeconfig: string): Promise<string> {
+  const config = parse(await readFile(kubeconfig, 'utf8')) as { 'current-context'?: string } | null;
+  return config?.['current-context'] ?? '';
 }
 
 /** KUBECONFIG may name several files to merge; kubectl reads them as one only without --kubeconfig, so the first is it. */

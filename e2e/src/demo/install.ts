@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Cluster } from '../cluster/provider.ts';
 import { ensureSystemPrograms } from '../cluster/system-programs.ts';
 import { type BuiltImage, buildImages, type ImageTarget } from '../images/build.ts';
+import { pushImages } from '../images/push.ts';
 import type { Output } from './output.ts';
 import { type Parts, saveOfficial } from './parts.ts';
 
@@ -13,8 +14,16 @@ const chart = join(REPOSITORY, 'charts', 'quorum-operator');
 
 export type Images = ReadonlyMap<ImageTarget, BuiltImage>;
 
-/** Builds the images that a network needs, or finds them in the cache, and loads them into the cluster. */
-export async function loadNetworkImages(cluster: Cluster, parts: Parts, output: Output): Promise<Images> {
+/**
+ * Builds the images that a network needs, or finds them in the cache, and gets them into the cluster: from files, or by way
+ * of a registry that it pulls from.
+ */
+export async function loadNetworkImages(
+  cluster: Cluster,
+  parts: Parts,
+  output: Output,
+  registry?: string,
+): Promise<Images> {
   const targets: ImageTarget[] = [
     'operator',
     'signer-sidecar',
@@ -28,9 +37,14 @@ export async function loadNetworkImages(cluster: Cluster, parts: Parts, output: 
   // A cluster of our own means no Docker here: podman builds, on base images made by mmdebstrap.
   if (cluster.kind === 'local') await ensureSystemPrograms(['podman', 'mmdebstrap'], output.line);
   const built = await buildImages({ targets, goquorumBinary: parts.goquorumBinary, log: output.line });
+  if (registry !== undefined) return byTarget(await pushImages(built, registry, output.line));
   const files = [...built.map(({ image, file }) => ({ name: image, file })), ...(await saveOfficial(parts))];
   await cluster.loadImages(files);
   output.line(`${files.length} images are in the cluster`);
+  return byTarget(built);
+}
+
+function byTarget(built: readonly BuiltImage[]): Images {
   return new Map(built.map((image) => [image.name, image]));
 }
 

@@ -15,6 +15,7 @@ const usage = `npm run demo [-- options]
   --down               remove everything that the demo made
   --context NAME       use this context of the kubeconfig instead of making a cluster
   --kubeconfig FILE    use this kubeconfig
+  --registry PREFIX    push the images there and let the cluster pull them; needed for a given cluster that is not kind's
   --name NAME          name of the cluster that is made (default: demo)
   --timeout SECONDS    how long the network may take to be Ready (default: 420)`;
 
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     down: { type: 'boolean', default: false },
     context: { type: 'string' },
     kubeconfig: { type: 'string' },
+    registry: { type: 'string' },
     name: { type: 'string', default: 'demo' },
     timeout: { type: 'string', default: '420' },
     help: { type: 'boolean', default: false },
@@ -91,7 +93,7 @@ async function up(): Promise<void> {
   const cluster = await openCluster({ name, context, kubeconfig, log: output.line });
 
   output.step('2. Images and the operator');
-  const images = await loadNetworkImages(cluster, parts, output);
+  const images = await loadNetworkImages(cluster, parts, output, options.registry);
   await installOperator(cluster, images, parts);
   output.line('the operator is installed by Helm and ready');
 

@@ -9,7 +9,7 @@ import { withLock } from './lock.ts';
 import { unfitNative } from './native.ts';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const REPOSITORY = 'quorum-operator.local';
+export const REPOSITORY = 'quorum-operator.local';
 const KEPT_ARCHIVES = 3;
 
 /** Targets of the Dockerfile; `program` says that scripts/bundle.mjs makes what is in it, `files` what else is. */
