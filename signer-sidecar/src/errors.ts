@@ -221,6 +221,19 @@ export const databaseUnavailable = (cause: unknown) =>
     { httpStatus: 503, cause },
   );
 
+export const auditUnavailable = (cause: unknown) =>
+  new RpcError(
+    codes.internal,
+    'the audit entry could not be written; nothing was signed and no nonce was used',
+    {
+      reason: 'audit_unavailable',
+      retryable: true,
+      action:
+        'Retry. If it lasts, look at the log of the container "door" and at the database: is there room on its disk?',
+    },
+    { httpStatus: 503, cause },
+  );
+
 /** What a failed piece of work at the database means for the client; in either case nothing of it was stored. */
 export const databaseError = (error: unknown): RpcError => {
   if (error instanceof RpcError) return error;

@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Transaction } from 'ethers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sha256 } from '../audit/chain.ts';
+import { auditEntry, transactionPurpose } from '../audit/entry.ts';
+import { AuditLog } from '../audit/log.ts';
 import type { ChainClient, UpstreamAnswer } from '../gateway/upstream.ts';
-import { auditHash, GENESIS } from '../store/audit.ts';
 import { EmbeddedStore } from '../store/embedded.ts';
 import { PostgresStore } from '../store/postgres.ts';
 import { postgresBinaries, TestPostgres } from '../store/postgres-fixture.ts';
 import type { Store } from '../store/store.ts';
-import { signTransaction } from '../transactions/sign.ts';
+import { signUnsigned, unsignedTransaction } from '../transactions/sign.ts';
 import { Accounts, bindAccounts } from './accounts.ts';
 import { MemoryHsm } from './memory-hsm-fixture.ts';
 import { NonceAllocator, type NonceRequest } from './nonces.ts';
@@ -40,10 +42,23 @@ const request = (hsm: MemoryHsm, changes: Partial<NonceRequest> = {}): NonceRequ
   issuer: 'i',
   subject: 's',
   requestHash: 'h',
-  value: 0n,
-  sign: (nonce) => signTransaction(hsm, hsm.account, body, nonce),
+  prepare: (nonce) => {
+    const unsigned = unsignedTransaction(body, nonce);
+    const origin = {
+      who: { issuer: 'i', subject: 's' },
+      method: 'test',
+      verdict: { result: 'allowed' as const, rules: [] },
+    };
+    return {
+      entry: auditEntry(origin, hsm.account, unsigned.digest, transactionPurpose(body, nonce)),
+      sign: () => signUnsigned(hsm, hsm.account, unsigned),
+    };
+  },
   ...changes,
 });
+
+const allocatorAt = (store: Store, chain: ChainClient, node: string) =>
+  new NonceAllocator(store, chain, new AuditLog({ store, node, organization: 'alpha' }), log);
 
 async function bound(store: Store, hsm: MemoryHsm): Promise<void> {
   await store.whenReady();
@@ -61,17 +76,19 @@ async function nonces(store: Store, hsm: MemoryHsm): Promise<number[]> {
 
 const upTo = (count: number, first = 0) => Array.from({ length: count }, (_, index) => first + index);
 
-async function expectAuditVerifies(store: Store, writer: string): Promise<void> {
-  const rows = await store.query<{ sequence: string; previous: string; hash: string; entry: string }>(
-    'SELECT sequence, previous, hash, entry FROM audit WHERE writer = $1 ORDER BY sequence',
-    [writer],
+/** Every chain of a node: no gap, each entry names the one before. */
+async function expectAuditHolds(store: Store, node: string): Promise<void> {
+  const rows = await store.query<{ writer: string; sequence: string; previous: string; hash: string; entry: string }>(
+    'SELECT writer, sequence, previous, hash, entry FROM audit WHERE writer LIKE $1 ORDER BY writer, sequence',
+    [`${node}/%`],
   );
-  let previous = GENESIS;
+  expect(rows.length).toBeGreaterThan(0);
   for (const [index, row] of rows.entries()) {
-    expect(Number(row.sequence)).toBe(index + 1);
-    expect(row.previous).toBe(previous);
-    expect(auditHash(previous, index + 1, row.entry)).toBe(row.hash);
-    previous = row.hash;
+    const before = rows[index - 1]?.writer === row.writer ? rows[index - 1] : undefined;
+    expect(Number(row.sequence)).toBe(Number(before?.sequence ?? 0) + 1);
+    expect(row.previous).toBe(before?.hash ?? '0'.repeat(64));
+    expect(row.hash).toBe(sha256(row.entry));
+    expect(JSON.parse(row.entry)).toMatchObject({ writer: row.writer, sequence: Number(row.sequence) });
   }
 }
 
@@ -88,9 +105,9 @@ function behaviour(open: () => Store): void {
   beforeAll(async () => {
     store = open();
     await store.whenReady();
-  });
+  }, 60_000);
   afterAll(() => store.close());
-  const allocator = (at: Store = store, node = 'n1') => new NonceAllocator(at, chain, node, log);
+  const allocator = (at: Store = store, node = 'n1') => allocatorAt(at, chain, node);
 
   test('nonces follow each other; what is stored is what was signed', async () => {
     const hsm = newHsm();
@@ -104,7 +121,7 @@ function behaviour(open: () => Store): void {
       expect(transaction.hash).toBe(hash);
       expect(transaction.from?.toLowerCase()).toBe(hsm.account.address);
     }
-    await expectAuditVerifies(store, 'n1');
+    await expectAuditHolds(store, 'n1');
   });
 
   test('a failed signature uses no nonce and leaves no gap', async () => {
@@ -212,7 +229,7 @@ describe.skipIf(postgresBinaries() === undefined)('Postgres', () => {
     const stores = [open(), open()];
     for (const store of stores) await bound(store, hsm);
     const chain = new CountingChain();
-    const allocators = stores.map((store, index) => new NonceAllocator(store, chain, `two-${index}`, log));
+    const allocators = stores.map((store, index) => allocatorAt(store, chain, `two-${index}`));
     const each = await Promise.all(
       upTo(8).map(async (user) => {
         const hashes: string[] = [];
@@ -228,7 +245,7 @@ describe.skipIf(postgresBinaries() === undefined)('Postgres', () => {
     );
     expect(new Set(each.flat()).size).toBe(200);
     expect(await nonces(stores[0]!, hsm)).toEqual(upTo(200));
-    for (const writer of ['two-0', 'two-1']) await expectAuditVerifies(stores[0]!, writer);
+    for (const writer of ['two-0', 'two-1']) await expectAuditHolds(stores[0]!, writer);
     await Promise.all(stores.map((store) => store.close()));
   });
 
@@ -236,7 +253,7 @@ describe.skipIf(postgresBinaries() === undefined)('Postgres', () => {
     const hsm = newHsm();
     const store = open();
     await bound(store, hsm);
-    const allocator = new NonceAllocator(store, new CountingChain(), 'crash', log);
+    const allocator = allocatorAt(store, new CountingChain(), 'crash');
     const hashes: string[] = [];
     const errors: unknown[] = [];
     let stop = false;

@@ -1,10 +1,12 @@
 /**
- * Gives out nonces. One database transaction takes the account's row lock, signs, stores the signed bytes and moves the
- * nonce on; so a nonce is used up exactly when a transaction that uses it is stored, whatever crashes. Requests that wait
+ * Gives out nonces. One database transaction takes the account's row lock, writes the audit entries, signs, stores the
+ * signed bytes and moves the nonce on; so a nonce is used up exactly when a transaction that uses it is stored, whatever crashes. Requests that wait
  * while one such transaction runs go together into the next: one lock and one commit for up to 64 signatures.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { AuditEntry } from '../audit/entry.ts';
+import type { Appended, AuditLog } from '../audit/log.ts';
 import {
   databaseError,
   databaseUnavailable,
@@ -14,7 +16,6 @@ import {
   transactionRejected,
 } from '../errors.ts';
 import type { ChainClient } from '../gateway/upstream.ts';
-import { type AuditEntry, appendAudit } from '../store/audit.ts';
 import { CommitUnknownError, type Queries, type Store } from '../store/store.ts';
 import { insertTransactions, lockNonce, type NewTransaction, setNextNonce } from '../store/transactions.ts';
 import type { SignedTransaction } from '../transactions/sign.ts';
@@ -31,10 +32,13 @@ export interface NonceRequest {
   idempotencyKey?: string | undefined;
   /** The client gave a nonce: it must be the next one. */
   nonce?: number | undefined;
-  /** For the audit log. */
-  to?: string | undefined;
-  value: bigint;
-  sign(nonce: number): Promise<SignedTransaction>;
+  prepare(nonce: number): PreparedTransaction;
+}
+
+/** A transaction whose nonce is known: its audit entry is written before `sign` is called. */
+export interface PreparedTransaction {
+  entry: AuditEntry;
+  sign(): Promise<SignedTransaction>;
 }
 
 export interface StoredTransaction {
@@ -65,15 +69,14 @@ type Decision = { stored: StoredTransaction } | { error: unknown };
 export class NonceAllocator {
   readonly #store: Store;
   readonly #chain: ChainClient;
-  readonly #node: string;
+  readonly #audit: AuditLog;
   readonly #log: Logger;
   readonly #queues = new Map<string, Queue>();
 
-  /** @param node name of the node, which is also the writer of its part of the audit log */
-  constructor(store: Store, chain: ChainClient, node: string, log: Logger) {
+  constructor(store: Store, chain: ChainClient, audit: AuditLog, log: Logger) {
     this.#store = store;
     this.#chain = chain;
-    this.#node = node;
+    this.#audit = audit;
     this.#log = log;
   }
 
@@ -132,7 +135,9 @@ export class NonceAllocator {
   async #settle(address: string, batch: Waiting[], floor: number): Promise<void> {
     let decisions: Map<Waiting, Decision>;
     try {
-      decisions = await this.#store.transaction((queries) => this.#decide(queries, address, batch, floor));
+      const decided = await this.#store.transaction((queries) => this.#decide(queries, address, batch, floor));
+      this.#audit.committed(decided.appended);
+      decisions = decided.decisions;
     } catch (error) {
       if (!(error instanceof CommitUnknownError)) throw databaseError(error);
       decisions = await this.#afterUnknownCommit(address, batch, error);
@@ -144,17 +149,23 @@ export class NonceAllocator {
     }
   }
 
-  async #decide(queries: Queries, address: string, batch: Waiting[], floor: number): Promise<Map<Waiting, Decision>> {
+  async #decide(
+    queries: Queries,
+    address: string,
+    batch: Waiting[],
+    floor: number,
+  ): Promise<{ decisions: Map<Waiting, Decision>; appended: Appended }> {
     const first = Math.max(await lockNonce(queries, address, floor), floor);
     const { decisions, repeats } = await this.#claimKeys(queries, batch);
     const fresh = batch.filter((waiting) => !decisions.has(waiting) && !repeats.has(waiting));
-    const signed = await signInOrder(fresh, first, decisions);
-    await this.#releaseKeys(queries, fresh, decisions);
-    await appendAudit(
+    const prepared = prepareInOrder(fresh, first, decisions);
+    const appended = await this.#audit.append(
       queries,
-      this.#node,
-      signed.map(({ waiting, nonce, transaction }) => auditEntry(address, waiting.request, nonce, transaction)),
+      prepared.map(({ transaction }) => transaction.entry),
+      address,
     );
+    const signed = await signInOrder(prepared, decisions);
+    await this.#releaseKeys(queries, fresh, decisions);
     await insertTransactions(
       queries,
       signed.map(({ waiting, nonce, transaction }) => this.#row(address, waiting, nonce, transaction)),
@@ -164,13 +175,13 @@ export class NonceAllocator {
       decisions.set(waiting, { stored: { id: waiting.id, nonce, ...transaction, fresh: true } });
     }
     for (const [waiting, id] of repeats) decisions.set(waiting, await repeated(queries, id, decisions, batch));
-    return decisions;
+    return { decisions, appended };
   }
 
   #row(address: string, { id, request }: Waiting, nonce: number, transaction: SignedTransaction): NewTransaction {
     const { issuer, subject, requestHash } = request;
     const { raw, hash } = transaction;
-    return { id, address, nonce, purpose: 'request', requestHash, raw, hash, issuer, subject, node: this.#node };
+    return { id, address, nonce, purpose: 'request', requestHash, raw, hash, issuer, subject, node: this.#audit.node };
   }
 
   /** Takes the idempotency keys of a batch; finds those that were used before. */
@@ -237,30 +248,42 @@ export async function chainNonce(chain: ChainClient, address: string): Promise<n
   return Math.max(Number(BigInt(pending as string)), Number(BigInt(latest as string)));
 }
 
-/**
- * Signs all at once with rising nonces. When one fails, those behind it would leave a gap: a wrong nonce from a client
- * fails alone and the rest are signed again; when the HSM fails, the rest fail with it.
- */
-async function signInOrder(
+interface AtNonce<Transaction> {
+  waiting: Waiting;
+  nonce: number;
+  transaction: Transaction;
+}
+
+/** Gives rising nonces to those who ask for none, or for the one that is next; a wrong nonce fails alone. */
+function prepareInOrder(
   fresh: Waiting[],
   first: number,
   decisions: Map<Waiting, Decision>,
-): Promise<{ waiting: Waiting; nonce: number; transaction: SignedTransaction }[]> {
-  const signed: { waiting: Waiting; nonce: number; transaction: SignedTransaction }[] = [];
-  const todo: Waiting[] = [];
+): AtNonce<PreparedTransaction>[] {
+  const prepared: AtNonce<PreparedTransaction>[] = [];
   for (const waiting of fresh) {
-    const wrong = wrongNonce(waiting.request.nonce, first + todo.length);
-    if (wrong === undefined) todo.push(waiting);
+    const nonce = first + prepared.length;
+    const wrong = wrongNonce(waiting.request.nonce, nonce);
+    if (wrong === undefined) prepared.push({ waiting, nonce, transaction: waiting.request.prepare(nonce) });
     else decisions.set(waiting, { error: wrong });
   }
-  const results = await Promise.allSettled(todo.map(({ request }, index) => request.sign(first + index)));
+  return prepared;
+}
+
+/** Signs all at once. When the HSM fails at one, those behind it fail with it: they would leave a gap. */
+async function signInOrder(
+  prepared: AtNonce<PreparedTransaction>[],
+  decisions: Map<Waiting, Decision>,
+): Promise<AtNonce<SignedTransaction>[]> {
+  const signed: AtNonce<SignedTransaction>[] = [];
+  const results = await Promise.allSettled(prepared.map(({ transaction }) => transaction.sign()));
   for (const [index, result] of results.entries()) {
-    const waiting = todo[index]!;
+    const { waiting, nonce } = prepared[index]!;
     if (result.status === 'rejected') {
-      for (const rest of todo.slice(index)) decisions.set(rest, { error: result.reason });
+      for (const rest of prepared.slice(index)) decisions.set(rest.waiting, { error: result.reason });
       break;
     }
-    signed.push({ waiting, nonce: first + index, transaction: result.value });
+    signed.push({ waiting, nonce, transaction: result.value });
   }
   return signed;
 }
@@ -271,14 +294,6 @@ function wrongNonce(given: number | undefined, next: number): RpcError | undefin
     given < next ? 'nonce too low' : 'nonce too high',
     `The next nonce is ${next}. Leave the nonce out: the signer chooses it, since all users of the account share it.`,
   );
-}
-
-function auditEntry(account: string, request: NonceRequest, nonce: number, signed: SignedTransaction): AuditEntry {
-  const { issuer, subject, requestHash, to, value } = request;
-  const { digest, hash } = signed;
-  const time = new Date().toISOString();
-  const base = { time, action: 'transaction' as const, issuer, subject, account, digest, nonce, hash };
-  return { ...base, ...(to === undefined ? {} : { to }), value: value.toString(), requestHash };
 }
 
 async function repeated(

@@ -126,7 +126,9 @@ export class Dispatcher {
 
   async #sign(call: RpcCall, identity: Identity, idempotencyKey: string | undefined): Promise<unknown> {
     if (this.#signer !== undefined) {
-      return this.#signer.handle(call.method as LocalMethod, call.params, identity, idempotencyKey);
+      const granting = identity.scopes.granting(call.method);
+      const rules = granting === undefined ? [] : [`scope ${granting}`];
+      return this.#signer.handle(call.method as LocalMethod, call.params, identity, idempotencyKey, rules);
     }
     if (call.method === 'eth_accounts') return [];
     throw methodNotExposed(call.method, 'this node has no signer', 'Use a door of a node whose spec.signerRef is set.');

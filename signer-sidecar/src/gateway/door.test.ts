@@ -9,6 +9,7 @@ import { UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MemoryHsm } from '../accounts/memory-hsm-fixture.ts';
+import { verifyAudit } from '../audit/verify.ts';
 import type { DoorConfigInput } from '../config.ts';
 import { EmbeddedStore } from '../store/embedded.ts';
 import {
@@ -95,6 +96,9 @@ async function open(changes: Partial<DoorConfigInput> = {}, signing = true): Pro
   });
   return startDoor(config, log, { hsm, store, tlsPollMs: 100 });
 }
+
+/** Without the audit log's own checkpoints, which come by the clock. */
+const signedForUsers = async () => hsm.signed - (await store.query('SELECT number FROM audit_checkpoints')).length;
 
 beforeAll(async () => {
   pki = await TestPki.create();
@@ -233,13 +237,13 @@ describe('what passes', () => {
     [rpc('eth_sendTransaction', [{ from: hsm.account.address, input: '0x01', data: '0x01', privacyFlag: 0 }])],
     [rpc('eth_signTransaction', [{ from: hsm.account.address, data: '0x01', privateFrom: 'x' }])],
   ])('a private call never reaches the node: %j', async (call) => {
-    const signed = hsm.signed;
+    const signed = await signedForUsers();
     expect((await send(call, { token: good })).body.error).toMatchObject({
       code: -32602,
       message: 'private transactions are not available yet at this door',
     });
     expect(node.calls).toEqual([]);
-    expect(hsm.signed).toBe(signed);
+    expect(await signedForUsers()).toBe(signed);
   });
 
   test('a raw transaction that GoQuorum takes for private is refused, others pass', async () => {
@@ -452,6 +456,32 @@ describe('the ops port', () => {
     expect((await ops('/consensus', 'operator', '{')).status).toBe(400);
   });
 
+  test('the audit log: every signature, as lines that verify, for those who may look', async () => {
+    const transaction = { from: hsm.account.address, to: `0x${'33'.repeat(20)}`, nonce: '0x0', gas: '0x5208' };
+    const bearer = await token('audited', 'rpc://eth_*');
+    expect((await send(rpc('eth_signTransaction', [transaction]), { token: bearer })).body.result).toMatch(/^0x/);
+    const { status, headers, text } = await ops('/audit?tail=true', 'monitoring');
+    expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
+    const lines = text.trimEnd().split('\n');
+    const entries = lines.map((line) => JSON.parse(line).entry).filter((entry) => entry !== undefined);
+    expect(entries.filter(({ who }) => who.subject === 'audited')).toMatchObject([
+      {
+        method: 'eth_signTransaction',
+        verdict: { result: 'allowed', rules: ['scope rpc://eth_*'] },
+        node: 'alpha-member',
+      },
+    ]);
+    await until(async () => (await ops('/audit', 'operator')).text !== ''); // the first checkpoint
+    const covered = (await ops('/audit?after=0&limit=1', 'operator')).text.trimEnd().split('\n');
+    expect(await verifyAudit(covered, { publicKey: hsm.keys()[0]!.publicKey })).toMatchObject({ ok: true, faults: [] });
+    expect((await ops('/metrics', 'operator')).text).toMatch(
+      /quorum_signer_audit_entries_total\{kind="transaction"\} [1-9]/,
+    );
+    expect((await ops('/audit', 'node')).status).toBe(403);
+    expect((await ops('/audit?after=-1', 'operator')).status).toBe(400);
+    expect((await ops('/audit?after=1000', 'operator')).status).toBe(404);
+  });
+
   test('evidence', async () => {
     expect((await ops('/evidence', 'operator')).body).toMatchObject({ own: { uid: process.getuid!() }, processes: [] });
   });
@@ -459,7 +489,7 @@ describe('the ops port', () => {
 
 test('a thousand bad requests: always a clean JSON-RPC error, never a signature', async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  const signed = hsm.signed;
+  const signed = await signedForUsers();
   const methods = fc.constantFrom(
     'eth_sendTransaction',
     'eth_signTransaction',
@@ -517,7 +547,7 @@ test('a thousand bad requests: always a clean JSON-RPC error, never a signature'
     }),
     { numRuns: 1000 },
   );
-  expect(hsm.signed).toBe(signed);
+  expect(await signedForUsers()).toBe(signed);
   expect((await send(rpc('eth_chainId'), { token: good })).status).toBe(200);
   agent.destroy();
 }, 120_000);

@@ -1,12 +1,13 @@
 /** `door`: puts the parts together, starts them in an order that waits for nobody, and takes them down again. */
 import type { Logger } from 'pino';
+import { type ExportOptions, exportAudit } from '../audit/export.ts';
 import { type DoorConfig, readDoorConfig } from '../config.ts';
 import { startHsm } from '../hsm/client.ts';
 import type { HsmClient } from '../hsm/types.ts';
 import { createLogger } from '../ops/log.ts';
 import { Metrics } from '../ops/metrics.ts';
 import { nodeAnswers, nodeListens, ProbeServer } from '../ops/probes.ts';
-import { OpsServer } from '../ops/server.ts';
+import { type AuditSource, OpsServer } from '../ops/server.ts';
 import { StatusPoller } from '../ops/status.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -58,6 +59,7 @@ export async function startDoor(config: DoorConfig, log: Logger, overrides: Door
     status,
     registry: metrics.registry,
     chain: upstream,
+    audit: signing?.audit,
     log,
   });
   const reload = (files: typeof tls) => {
@@ -95,7 +97,7 @@ async function startSigner(
   metrics: Metrics,
   log: Logger,
   overrides: DoorOverrides,
-): Promise<{ signer: Signer; stop(): Promise<void> }> {
+): Promise<{ signer: Signer; audit: AuditSource; stop(): Promise<void> }> {
   const signerConfig = config.signer!;
   const { softhsm, ...options } = signerConfig.hsm;
   const hsm = overrides.hsm ?? (await startHsm(softhsm === undefined ? options : { ...options, softhsm }, log));
@@ -104,11 +106,17 @@ async function startSigner(
     config: signerConfig,
     chainConfig: config.chain,
     node: config.node.name,
+    organization: config.node.organization,
     hsm,
     store,
     chain: upstream,
     log,
     ...(overrides.repair === undefined ? {} : { repair: overrides.repair }),
+    onAudit: {
+      entries: (entries) => metrics.auditEntries(entries.map(({ purpose }) => purpose.kind)),
+      checkpoint: (seconds) => metrics.auditCheckpoint(seconds),
+      failure: (what) => metrics.auditFailure(what),
+    },
     onSignature: (purpose, seconds, ok) => metrics.signature(purpose, seconds, ok),
     onReport: (account, report) => metrics.report(account.address, report),
   });
@@ -120,7 +128,8 @@ async function startSigner(
     await hsm.stop();
     await store.close();
   };
-  return { signer, stop };
+  const audit: AuditSource = (write, options: ExportOptions) => exportAudit(store, write, options);
+  return { signer, audit, stop };
 }
 
 /** `door --config F`: runs until SIGTERM or SIGINT. */

@@ -31,11 +31,19 @@ export class Scopes {
 
   /** @param method as in JSON-RPC, `module_method` */
   allows(method: string): boolean {
-    if (this.#exact.has(method)) return true;
-    if (exactOnly.has(method)) return false;
+    return this.granting(method) !== undefined;
+  }
+
+  /** The scope that grants a method, the narrowest first. */
+  granting(method: string): string | undefined {
+    if (this.#exact.has(method)) return `rpc://${method}`;
+    if (exactOnly.has(method)) return undefined;
     const cut = method.indexOf('_');
-    if (cut < 1) return false;
-    return this.#all || this.#modules.has(method.slice(0, cut)) || this.#methods.has(method.slice(cut + 1));
+    if (cut < 1) return undefined;
+    const [module, name] = [method.slice(0, cut), method.slice(cut + 1)];
+    if (this.#modules.has(module)) return `rpc://${module}_*`;
+    if (this.#methods.has(name)) return `rpc://*_${name}`;
+    return this.#all ? 'rpc://*_*' : undefined;
   }
 }
 

@@ -59,6 +59,24 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #auditEntries = new Counter({
+    name: 'quorum_signer_audit_entries_total',
+    help: 'Audit entries written by what is signed.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  readonly #auditCheckpoint = new Gauge({
+    name: 'quorum_signer_audit_last_checkpoint_timestamp_seconds',
+    help: 'When the last checkpoint of the audit log was made, by any sidecar; 0 when there is none. Seconds since 1970.',
+    registers: [this.registry],
+  });
+  readonly #auditFailures = new Counter({
+    name: 'quorum_signer_audit_failures_total',
+    help: 'Audit entries (of a group) and checkpoints that could not be written; without its entry nothing is signed.',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
+
   #perAccount(name: string, help: string): Gauge {
     return new Gauge({ name, help, labelNames: ['account'], registers: [this.registry] });
   }
@@ -83,6 +101,18 @@ export class Metrics {
   signature(purpose: string, seconds: number, ok: boolean): void {
     this.#signatures.inc({ purpose, result: ok ? 'ok' : 'error' });
     this.#signatureSeconds.observe(seconds);
+  }
+
+  auditEntries(kinds: string[]): void {
+    for (const kind of kinds) this.#auditEntries.inc({ kind });
+  }
+
+  auditCheckpoint(seconds: number): void {
+    this.#auditCheckpoint.set(seconds);
+  }
+
+  auditFailure(what: 'entry' | 'checkpoint'): void {
+    this.#auditFailures.inc({ what });
   }
 
   report(

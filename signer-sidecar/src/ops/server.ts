@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { Pool } from 'undici';
 import { z } from 'zod';
+import { type ExportOptions, UnknownCheckpointError } from '../audit/export.ts';
 import type { DoorConfig } from '../config.ts';
 import { RpcError } from '../errors.ts';
 import { readEvidence } from '../evidence/read.ts';
@@ -27,12 +28,28 @@ const consensusRequest = z.strictObject({
   params: z.array(z.unknown()).max(8).default([]),
 });
 
+/** What `?after=&limit=&tail=` of /audit may be. */
+const auditQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  tail: z.enum(['true', 'false']).default('false'),
+});
+
+class ReaderGoneError extends Error {
+  override name = 'ReaderGoneError';
+}
+
+/** Writes audit lines; waits for each. */
+export type AuditSource = (write: (line: string) => unknown, options: ExportOptions) => Promise<unknown>;
+
 export interface OpsParts {
   config: DoorConfig;
   tls: () => TlsFiles;
   status: StatusPoller;
   registry: Registry;
   chain: ChainClient;
+  /** Absent at a node that does not sign. */
+  audit: AuditSource | undefined;
   log: Logger;
 }
 
@@ -40,6 +57,12 @@ interface Reply {
   status: number;
   type: 'application/json' | 'text/plain; version=0.0.4; charset=utf-8';
   body: string;
+}
+
+/** An answer that is written piece by piece. */
+interface Streamed {
+  stream: (write: (text: string) => Promise<void>) => Promise<unknown>;
+  type: 'application/x-ndjson';
 }
 
 export class OpsServer {
@@ -88,24 +111,41 @@ export class OpsServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let reply: Reply;
+    let reply: Reply | Streamed;
     try {
       reply = await this.#reply(request);
+      if ('stream' in reply) return await this.#stream(reply, response);
     } catch (error) {
-      const status = error instanceof RpcError ? error.httpStatus : 500;
+      if (error instanceof ReaderGoneError) return;
+      const unknown = error instanceof UnknownCheckpointError;
+      const status = error instanceof RpcError ? error.httpStatus : unknown ? 404 : 500;
       if (status === 500) this.#parts.log.error({ err: error, path: request.url }, 'ops request failed');
-      reply = json({ error: error instanceof RpcError ? error.message : 'internal error; see the log' }, status);
+      if (response.headersSent) return void response.destroy(); // cut off, so that nobody takes a part for the whole
+      const message = error instanceof RpcError || unknown ? error.message : 'internal error; see the log';
+      reply = json({ error: message }, status);
     }
     response.writeHead(reply.status, { 'content-type': reply.type, 'cache-control': 'no-store' });
     response.end(reply.body);
   }
 
-  async #reply(request: IncomingMessage): Promise<Reply> {
+  async #stream({ stream, type }: Streamed, response: ServerResponse): Promise<void> {
+    const headers = { 'content-type': type, 'cache-control': 'no-store' };
+    await stream(async (text) => {
+      if (!response.headersSent) response.writeHead(200, headers);
+      if (response.closed) throw new ReaderGoneError();
+      if (!response.write(text)) await drained(response);
+    });
+    if (!response.headersSent) response.writeHead(200, headers);
+    response.end();
+  }
+
+  async #reply(request: IncomingMessage): Promise<Reply | Streamed> {
     const caller = this.#caller(request);
     if (!(caller.role === 'operator' || caller.role === 'monitoring')) {
       return json({ error: `the role ${caller.role} may not use this port; it is for operator and monitoring` }, 403);
     }
-    switch (`${request.method} ${request.url}`) {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'https://ops');
+    switch (`${request.method} ${pathname}`) {
       case 'GET /metrics':
         return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await this.#metrics() };
       case 'GET /status':
@@ -119,10 +159,15 @@ export class OpsServer {
             })),
           ),
         );
+      case 'GET /audit':
+        return this.#audit(searchParams);
       case 'POST /consensus':
         return caller.role === 'operator' ? this.#consensus(request) : json({ error: 'for the operator only' }, 403);
       default:
-        return json({ error: 'no such path: GET /metrics, GET /status, GET /evidence, POST /consensus' }, 404);
+        return json(
+          { error: 'no such path: GET /metrics, GET /status, GET /evidence, GET /audit, POST /consensus' },
+          404,
+        );
     }
   }
 
@@ -143,6 +188,20 @@ export class OpsServer {
     } catch {
       return own; // quorum_door_node_up says that geth is away
     }
+  }
+
+  #audit(parameters: URLSearchParams): Reply | Streamed {
+    const { audit } = this.#parts;
+    if (audit === undefined) return json({ error: 'this node has no signer, so it has no audit log' }, 404);
+    const parsed = auditQuery.safeParse(Object.fromEntries(parameters));
+    if (!parsed.success) {
+      return json({ error: 'the query takes after=CHECKPOINT, limit=1…1000 (checkpoints) and tail=true' }, 400);
+    }
+    const { after, limit, tail } = parsed.data;
+    return {
+      type: 'application/x-ndjson',
+      stream: (write) => audit(write, { after, limit, tail: tail === 'true' }),
+    };
   }
 
   async #consensus(request: IncomingMessage): Promise<Reply> {
@@ -179,6 +238,17 @@ export class OpsServer {
     clearTimeout(timer);
     await this.#gethMetrics.destroy();
   }
+}
+
+/** Resolves when more can be written, or the reader went away. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      response.off('drain', end).off('close', end);
+      resolve();
+    };
+    response.on('drain', end).on('close', end);
+  });
 }
 
 function json(value: unknown, status = 200): Reply {

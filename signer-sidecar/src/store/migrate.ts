@@ -1,8 +1,12 @@
 import { sql as signer } from './migrations/0001-signer.ts';
+import { sql as audit } from './migrations/0002-audit.ts';
 import type { Queries } from './store.ts';
 
 /** In order. One that was released is never changed: what it got wrong, a later one puts right. */
-const migrations: { version: number; name: string; sql: string }[] = [{ version: 1, name: 'signer', sql: signer }];
+const migrations: { version: number; name: string; sql: string }[] = [
+  { version: 1, name: 'signer', sql: signer },
+  { version: 2, name: 'audit', sql: audit },
+];
 
 /** Any number; the same at every sidecar, so that only one migrates at a time. */
 const LOCK = 7_202_611;

@@ -1,21 +1,21 @@
 /** A signed transaction that a node refused for good must not stop those behind it: its nonce is used again. */
 import { randomUUID } from 'node:crypto';
 import type { Account } from '../accounts/accounts.ts';
+import { auditEntry, ownOrigin, transactionPurpose } from '../audit/entry.ts';
+import type { Appended, AuditLog } from '../audit/log.ts';
 import type { HsmClient } from '../hsm/types.ts';
-import { appendAudit } from '../store/audit.ts';
 import type { Queries, Store } from '../store/store.ts';
 import { endTransaction, insertTransactions, lockNonce, missingNonces, setNextNonce } from '../store/transactions.ts';
 import type { ChainFacts } from './chain-facts.ts';
 import type { TransactionBody } from './encode.ts';
 import { suggestedTip } from './prepare.ts';
-import { type SignedTransaction, signTransaction } from './sign.ts';
+import { signUnsigned, unsignedTransaction } from './sign.ts';
 
 export interface FillerTools {
   store: Store;
   hsm: HsmClient;
   chainId: number;
-  /** Name of the node, writer of the audit log. */
-  node: string;
+  audit: AuditLog;
   facts(): Promise<ChainFacts>;
 }
 
@@ -51,38 +51,50 @@ export async function giveBack(
  * @returns the nonces that were filled
  */
 export async function fillGaps(tools: FillerTools, account: Account, from: number): Promise<number[]> {
-  const facts = await tools.facts();
-  return tools.store.transaction(async (queries) => {
+  const body = fillerBody(account, tools.chainId, await tools.facts());
+  let appended: Appended | undefined;
+  const filled = await tools.store.transaction(async (queries) => {
     const next = await lockNonce(queries, account.address, from);
     const missing = await missingNonces(queries, account.address, from, next);
-    for (const nonce of missing) await storeFiller(tools, queries, account, nonce, facts);
+    if (missing.length > 0) appended = await storeFillers(tools, queries, account, body, missing);
     return missing;
   });
+  if (appended !== undefined) tools.audit.committed(appended);
+  return filled;
 }
 
-async function storeFiller(
-  tools: FillerTools,
+async function storeFillers(
+  { audit, hsm }: FillerTools,
   queries: Queries,
   account: Account,
-  nonce: number,
-  facts: ChainFacts,
-): Promise<void> {
-  const signed = await signTransaction(tools.hsm, account, fillerBody(account, tools.chainId, facts), nonce);
-  await appendAudit(queries, tools.node, [fillerEntry(account, nonce, signed)]);
-  await insertTransactions(queries, [
-    {
-      id: randomUUID(),
-      address: account.address,
-      nonce,
-      purpose: 'filler',
-      requestHash: '',
-      raw: signed.raw,
-      hash: signed.hash,
-      issuer: '',
-      subject: '',
-      node: tools.node,
-    },
-  ]);
+  body: TransactionBody,
+  nonces: number[],
+): Promise<Appended> {
+  const unsigned = nonces.map((nonce) => unsignedTransaction(body, nonce));
+  const origin = ownOrigin(audit.node, 'filler', 'a nonce that was given out has no transaction');
+  const appended = await audit.append(
+    queries,
+    unsigned.map(({ nonce, digest }) => auditEntry(origin, account, digest, transactionPurpose(body, nonce))),
+    account.address,
+  );
+  for (const transaction of unsigned) {
+    const { raw, hash } = await signUnsigned(hsm, account, transaction);
+    await insertTransactions(queries, [
+      {
+        id: randomUUID(),
+        address: account.address,
+        nonce: transaction.nonce,
+        purpose: 'filler',
+        requestHash: '',
+        raw,
+        hash,
+        issuer: '',
+        subject: '',
+        node: audit.node,
+      },
+    ]);
+  }
+  return appended;
 }
 
 function fillerBody(account: Account, chainId: number, facts: ChainFacts): TransactionBody {
@@ -90,20 +102,4 @@ function fillerBody(account: Account, chainId: number, facts: ChainFacts): Trans
   if (facts.baseFee === undefined) return { type: 0, ...common, gasPrice: facts.gasPrice };
   const tip = suggestedTip(facts);
   return { type: 2, ...common, maxFeePerGas: facts.baseFee * 2n + tip, maxPriorityFeePerGas: tip, accessList: [] };
-}
-
-function fillerEntry(account: Account, nonce: number, { digest, hash }: SignedTransaction) {
-  const time = new Date().toISOString();
-  return {
-    time,
-    action: 'filler' as const,
-    issuer: '',
-    subject: '',
-    account: account.address,
-    digest,
-    nonce,
-    hash,
-    to: account.address,
-    value: '0',
-  };
 }

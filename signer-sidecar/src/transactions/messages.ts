@@ -42,7 +42,10 @@ function isAddress(value: unknown): value is string {
 }
 
 /** `params` of eth_signTypedData_v4 (address, typed data as object or JSON); the domain's chain must be this one. */
-export function parseTypedData(params: unknown, chainId: number): { address: string; digest: Uint8Array } {
+export function parseTypedData(
+  params: unknown,
+  chainId: number,
+): { address: string; digest: Uint8Array; primaryType: string; domain: Record<string, unknown> } {
   const wrong = (why: string) =>
     invalidParams(`eth_signTypedData_v4: ${why}`, { action: 'Send [address, {types, primaryType, domain, message}].' });
   if (!Array.isArray(params) || params.length < 2 || !isAddress(params[0])) throw wrong('params are incomplete');
@@ -62,7 +65,8 @@ export function parseTypedData(params: unknown, chainId: number): { address: str
   const { EIP712Domain: _, ...rest } = types as Record<string, { name: string; type: string }[]>;
   try {
     if (TypedDataEncoder.getPrimaryType(rest) !== primaryType) throw new Error('primaryType is not the outermost type');
-    return { address: params[0], digest: Buffer.from(TypedDataEncoder.hash(domain, rest, message).slice(2), 'hex') };
+    const digest = Buffer.from(TypedDataEncoder.hash(domain, rest, message).slice(2), 'hex');
+    return { address: params[0], digest, primaryType, domain };
   } catch (error) {
     throw wrong((error as Error).message.slice(0, 200));
   }

@@ -67,7 +67,7 @@ const start = (node = 'n1') => {
   const { name, address, keyId } = hsm.account;
   const config = { accounts: [{ name, address, keyId }] } as never;
   const repair = { intervalMs: 100, graceSeconds: 0.3, resendSeconds: 1, giveUpSeconds: 2 };
-  const started = new Signer({ config, chainConfig, node, hsm, store, chain, log, repair });
+  const started = new Signer({ config, chainConfig, node, organization: 'alpha', hsm, store, chain, log, repair });
   started.start();
   return started;
 };

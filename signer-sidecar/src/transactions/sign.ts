@@ -16,17 +16,37 @@ export interface SignedTransaction {
 
 const hex = (bytes: Uint8Array) => `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`;
 
+/** A transaction with its nonce, and what is to be signed: known before anything is signed. */
+export interface UnsignedTransaction {
+  body: TransactionBody;
+  nonce: number;
+  /** 32 bytes. */
+  digest: Uint8Array;
+}
+
+export function unsignedTransaction(body: TransactionBody, nonce: number): UnsignedTransaction {
+  return { body, nonce, digest: keccak256(encodeUnsigned(body, nonce)) };
+}
+
 /** Signs in the HSM; the sender that the signature yields is the account's, or nothing is returned. */
-export async function signTransaction(
+export async function signUnsigned(
+  hsm: HsmClient,
+  account: Account,
+  { body, nonce, digest }: UnsignedTransaction,
+): Promise<SignedTransaction> {
+  const signature = await signDigest(hsm, account, digest);
+  const raw = encodeSigned(body, nonce, signature);
+  return { raw: hex(raw), hash: hex(keccak256(raw)), digest: hex(digest) };
+}
+
+/** Both in one. What leaves the door has an audit entry first: see NonceAllocator and Signer. */
+export function signTransaction(
   hsm: HsmClient,
   account: Account,
   body: TransactionBody,
   nonce: number,
 ): Promise<SignedTransaction> {
-  const digest = keccak256(encodeUnsigned(body, nonce));
-  const signature = await signDigest(hsm, account, digest);
-  const raw = encodeSigned(body, nonce, signature);
-  return { raw: hex(raw), hash: hex(keccak256(raw)), digest: hex(digest) };
+  return signUnsigned(hsm, account, unsignedTransaction(body, nonce));
 }
 
 /** @throws RpcError when the HSM does not sign, or signs with another key */

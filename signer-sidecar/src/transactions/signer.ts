@@ -2,7 +2,16 @@
 import { hash as digestOf } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Account, Accounts, bindAccounts } from '../accounts/accounts.ts';
-import { chainNonce, NonceAllocator, type StoredTransaction } from '../accounts/nonces.ts';
+import { chainNonce, NonceAllocator, type PreparedTransaction, type StoredTransaction } from '../accounts/nonces.ts';
+import {
+  accountCheckpointKey,
+  Checkpointer,
+  type CheckpointKey,
+  type CheckpointOptions,
+  defaultCheckpoints,
+} from '../audit/checkpoints.ts';
+import { type AuditEntry, auditEntry, type Origin, transactionPurpose, typedDataPurpose } from '../audit/entry.ts';
+import { AuditLog } from '../audit/log.ts';
 import type { DoorConfig, SignerConfig } from '../config.ts';
 import {
   databaseError,
@@ -18,7 +27,6 @@ import { refusePrivate } from '../gateway/private-guard.ts';
 import type { ChainClient } from '../gateway/upstream.ts';
 import type { HsmClient } from '../hsm/types.ts';
 import type { SignerStatus } from '../ops/types.ts';
-import { type AuditEntry, appendAudit } from '../store/audit.ts';
 import { type Store, StoreUnavailableError } from '../store/store.ts';
 import { endTransaction } from '../store/transactions.ts';
 import { ChainFactsCache } from './chain-facts.ts';
@@ -29,22 +37,37 @@ import { parseMessage, parseTypedData, personalDigest, signatureHex } from './me
 import { prepare } from './prepare.ts';
 import { defaultRepair, Repair, type RepairOptions, type RepairReport } from './repair.ts';
 import { Sender } from './sender.ts';
-import { signDigest, signTransaction } from './sign.ts';
+import { signDigest, signUnsigned, unsignedTransaction } from './sign.ts';
 
 const MAX_TRIES = 3;
 const BIND_RETRY_MS = 2_000;
+
+type SignaturePurpose = 'transaction' | 'sign-transaction' | 'message' | 'typed-data';
+
+/** For metrics. */
+export interface AuditEvents {
+  entries?(entries: AuditEntry[]): void;
+  /** The last checkpoint there is, seconds since 1970. */
+  checkpoint?(seconds: number): void;
+  failure?(what: 'entry' | 'checkpoint'): void;
+}
 
 export interface SignerParts {
   config: SignerConfig;
   chainConfig: DoorConfig['chain'];
   /** Name of the node. */
   node: string;
+  organization: string;
   hsm: HsmClient;
   store: Store;
   chain: ChainClient;
   log: Logger;
   repair?: RepairOptions;
-  onSignature?: (purpose: AuditEntry['action'], seconds: number, ok: boolean) => void;
+  checkpoints?: CheckpointOptions;
+  /** The key that signs the audit log's checkpoints; absent: the one of the first account. */
+  checkpointKey?: CheckpointKey;
+  onAudit?: AuditEvents;
+  onSignature?: (purpose: SignaturePurpose, seconds: number, ok: boolean) => void;
   onReport?: (account: Account, report: RepairReport) => void;
 }
 
@@ -55,6 +78,8 @@ export class Signer {
   readonly #allocator: NonceAllocator;
   readonly #sender: Sender;
   readonly #repair: Repair;
+  readonly #audit: AuditLog;
+  readonly #checkpoints: Checkpointer;
   /** Set when the database knows these accounts on another chain. */
   #refusal: Error | undefined;
   #bound = false;
@@ -63,10 +88,18 @@ export class Signer {
 
   constructor(parts: SignerParts) {
     this.#parts = parts;
-    const { config, store, chain, node, log } = parts;
+    const { config, store, chain, node, organization, log, onAudit } = parts;
     this.accounts = new Accounts(config.accounts);
     this.#facts = new ChainFactsCache(chain);
-    this.#allocator = new NonceAllocator(store, chain, node, log);
+    this.#audit = new AuditLog({
+      store,
+      node,
+      organization,
+      onEntries: (entries) => onAudit?.entries?.(entries),
+      onFailure: () => onAudit?.failure?.('entry'),
+    });
+    this.#checkpoints = this.#checkpointer();
+    this.#allocator = new NonceAllocator(store, chain, this.#audit, log);
     this.#sender = new Sender(chain, store, log);
     const onReport = parts.onReport ?? (() => undefined);
     this.#repair = new Repair(this.#fillerTools(), this.accounts, chain, log, onReport, parts.repair ?? defaultRepair);
@@ -86,6 +119,7 @@ export class Signer {
         this.#bound = true;
         this.#refusal = undefined;
         this.#repair.start();
+        this.#checkpoints.start();
         return;
       } catch (error) {
         if (this.#stopped) return;
@@ -96,23 +130,53 @@ export class Signer {
     }
   }
 
-  /** @throws RpcError */
-  async handle(method: LocalMethod, params: unknown, identity: Identity, idempotencyKey?: string): Promise<unknown> {
+  #checkpointer(): Checkpointer {
+    const { hsm, store, chainConfig, organization, log, onAudit, checkpointKey } = this.#parts;
+    return new Checkpointer({
+      store,
+      audit: this.#audit,
+      key: checkpointKey ?? accountCheckpointKey(hsm, this.accounts.list()[0]!),
+      organization,
+      chainId: chainConfig.chainId,
+      log,
+      options: this.#parts.checkpoints ?? defaultCheckpoints,
+      onLast: (seconds) => onAudit?.checkpoint?.(seconds),
+      onFailure: () => onAudit?.failure?.('checkpoint'),
+    });
+  }
+
+  /**
+   * @param rules that allowed this call, for the audit log
+   * @throws RpcError
+   */
+  async handle(
+    method: LocalMethod,
+    params: unknown,
+    identity: Identity,
+    idempotencyKey?: string,
+    rules: string[] = [],
+  ): Promise<unknown> {
+    const origin: Origin = { who: identity, method, verdict: { result: 'allowed', rules } };
     switch (method) {
       case 'eth_accounts':
         return this.accounts.list().map(({ address }) => address);
       case 'eth_sendTransaction':
-        return this.#send(params, identity, idempotencyKey);
+        return this.#send(params, identity, origin, idempotencyKey);
       case 'eth_signTransaction':
-        return this.#sign(params, identity);
+        return this.#sign(params, origin);
       case 'eth_sign':
       case 'personal_sign': {
         const { address, message } = parseMessage(method, params);
-        return this.#signMessage(this.accounts.get(address, 'address'), personalDigest(message), 'message', identity);
+        const account = this.accounts.get(address, 'address');
+        const digest = personalDigest(message);
+        const entry = auditEntry(origin, account, digest, { kind: 'message', bytes: message.length });
+        return this.#signMessage(account, digest, 'message', entry);
       }
       case 'eth_signTypedData_v4': {
-        const { address, digest } = parseTypedData(params, this.#parts.chainConfig.chainId);
-        return this.#signMessage(this.accounts.get(address, 'address'), digest, 'typed-data', identity);
+        const { address, digest, primaryType, domain } = parseTypedData(params, this.#parts.chainConfig.chainId);
+        const account = this.accounts.get(address, 'address');
+        const entry = auditEntry(origin, account, digest, typedDataPurpose(primaryType, domain));
+        return this.#signMessage(account, digest, 'typed-data', entry);
       }
     }
   }
@@ -131,7 +195,7 @@ export class Signer {
   }
 
   /** eth_sendTransaction. The hash is returned once the signed transaction is stored, be it at the node yet or not. */
-  async #send(params: unknown, identity: Identity, idempotencyKey?: string): Promise<string> {
+  async #send(params: unknown, identity: Identity, origin: Origin, idempotencyKey?: string): Promise<string> {
     const { request, account } = await this.#request(params);
     const requestHash = hashOf(request);
     const earlier = await this.#earlier(identity, idempotencyKey, requestHash);
@@ -145,13 +209,19 @@ export class Signer {
         requestHash,
         idempotencyKey,
         nonce: request.nonce,
-        to: request.to,
-        value: request.value,
-        sign: (nonce) => this.#timed('transaction', () => signTransaction(this.#parts.hsm, account, body, nonce)),
+        prepare: (nonce) => this.#prepared(origin, account, body, nonce),
       });
       if (!stored.fresh) return stored.hash;
       if ((await this.#deliver(account, stored, attempt)) === 'done') return stored.hash;
     }
+  }
+
+  #prepared(origin: Origin, account: Account, body: TransactionBody, nonce: number): PreparedTransaction {
+    const unsigned = unsignedTransaction(body, nonce);
+    return {
+      entry: auditEntry(origin, account, unsigned.digest, transactionPurpose(body, nonce)),
+      sign: () => this.#timed('transaction', () => signUnsigned(this.#parts.hsm, account, unsigned)),
+    };
   }
 
   /** A repeated request is answered before the node is asked anything, so that it also works while the node is away. */
@@ -200,7 +270,7 @@ export class Signer {
   }
 
   /** eth_signTransaction: signs, sends nothing, gives out no nonce. */
-  async #sign(params: unknown, identity: Identity): Promise<string> {
+  async #sign(params: unknown, origin: Origin): Promise<string> {
     const { request, account } = await this.#request(params);
     const { nonce } = request;
     if (nonce === undefined) {
@@ -210,49 +280,25 @@ export class Signer {
       });
     }
     const body = await this.#prepare(request);
-    const { hsm, store, node } = this.#parts;
-    return this.#audited(store, async (queries) => {
-      const signed = await this.#timed('sign-transaction', () => signTransaction(hsm, account, body, nonce));
-      const { digest, hash } = signed;
-      await appendAudit(queries, node, [
-        {
-          ...entry('sign-transaction', identity, account, digest),
-          nonce,
-          hash,
-          ...(request.to === undefined ? {} : { to: request.to }),
-          value: request.value.toString(),
-        },
-      ]);
-      return signed.raw;
-    });
+    const unsigned = unsignedTransaction(body, nonce);
+    await this.#audit.write(auditEntry(origin, account, unsigned.digest, transactionPurpose(body, nonce)));
+    const signed = await this.#timed('sign-transaction', () => signUnsigned(this.#parts.hsm, account, unsigned));
+    return signed.raw;
   }
 
+  /** Signs only after the audit entry is committed. */
   async #signMessage(
     account: Account,
     digest: Uint8Array,
     action: 'message' | 'typed-data',
-    identity: Identity,
+    entry: AuditEntry,
   ): Promise<string> {
     this.#assertUsable();
-    const { hsm, store, node } = this.#parts;
-    return this.#audited(store, async (queries) => {
-      const signature = await this.#timed(action, () => signDigest(hsm, account, digest));
-      const hex = `0x${Buffer.from(digest).toString('hex')}`;
-      await appendAudit(queries, node, [entry(action, identity, account, hex)]);
-      return signatureHex(signature);
-    });
+    await this.#audit.write(entry);
+    return signatureHex(await this.#timed(action, () => signDigest(this.#parts.hsm, account, digest)));
   }
 
-  /** What is signed leaves only after its audit entry is committed. */
-  async #audited<T>(store: Store, work: Parameters<typeof store.transaction<T>>[0]): Promise<T> {
-    try {
-      return await store.transaction(work);
-    } catch (error) {
-      throw databaseError(error);
-    }
-  }
-
-  async #timed<T>(purpose: AuditEntry['action'], work: () => Promise<T>): Promise<T> {
+  async #timed<T>(purpose: SignaturePurpose, work: () => Promise<T>): Promise<T> {
     const started = performance.now();
     let ok = false;
     try {
@@ -275,8 +321,8 @@ export class Signer {
   }
 
   #fillerTools() {
-    const { store, hsm, node, chainConfig } = this.#parts;
-    return { store, hsm, node, chainId: chainConfig.chainId, facts: () => this.#facts.get() };
+    const { store, hsm, chainConfig } = this.#parts;
+    return { store, hsm, audit: this.#audit, chainId: chainConfig.chainId, facts: () => this.#facts.get() };
   }
 
   status(): SignerStatus {
@@ -299,14 +345,10 @@ export class Signer {
   /** Ends the repair loop and waits until what was sent is marked. HSM and database are the caller's to stop. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.#checkpoints.stop();
     await this.#repair.stop();
     await this.#sender.drain();
   }
-}
-
-function entry(action: AuditEntry['action'], identity: Identity, account: Account, digest: string): AuditEntry {
-  const { issuer, subject } = identity;
-  return { time: new Date().toISOString(), action, issuer, subject, account: account.address, digest };
 }
 
 /** sha256 of what was asked for, whatever the order of its fields. */
