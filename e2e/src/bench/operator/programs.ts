@@ -89,6 +89,7 @@ export async function startBaseline(world: World, program: string, template: unk
   await writeFile(file, JSON.stringify(template), { mode: 0o600 });
   const log = join(folder, 'baseline.log');
   const child = start(
+    'the baseline',
     program,
     ['-template', file],
     { PATH: process.env.PATH, KUBECONFIG: world.server.kubeconfig },
