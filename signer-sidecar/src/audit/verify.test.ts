@@ -150,7 +150,9 @@ test('the other form of a signature (high s), another key, a checkpoint that is 
   expect((await verifyAudit(lines, { publicKey: other })).faultsTotal).toBe(3);
   expect((await verifyAudit(lines, { publicKey: [other, publicKey] })).ok).toBe(true);
   expect(whats(await verifyAudit(lines, { publicKey, lastCheckpoint: high }))).toContain('lastCheckpoint: forged');
-  await expect(verifyAudit(lines, { publicKey: '0x02ab' })).rejects.toThrow('not a public key');
+  for (const none of ['0x02ab', `0x04${'ab'.repeat(64)}`]) {
+    await expect(verifyAudit(lines, { publicKey: none })).rejects.toThrow('not a public key');
+  }
 });
 
 test('nothing, and entries without any checkpoint, prove nothing', async () => {

@@ -274,10 +274,12 @@ function isHead(value: unknown): value is Head {
 }
 
 function parsePublicKey(key: string): string {
-  if (!/^0x04[0-9a-fA-F]{128}$/.test(key)) {
-    throw new Error(`not a public key: ${key.slice(0, 20)}…; give the uncompressed point, 0x04 and 128 hex digits`);
+  try {
+    if (/^0x04[0-9a-fA-F]{128}$/.test(key)) return SigningKey.computePublicKey(key, false);
+  } catch {
+    // 64 bytes that are no point of the curve
   }
-  return SigningKey.computePublicKey(key, false);
+  throw new Error(`not a public key: ${key.slice(0, 20)}…; give the uncompressed point, 0x04 and 128 hex digits`);
 }
 
 /** Half the order of secp256k1: of the two values of s that are valid, one line of text has room for the lower only. */

@@ -55,7 +55,7 @@ async function open(chain: TestChain): Promise<{ door: RunningDoor; address: str
   await until(async () => {
     const status = await post(door.ports.ops, pki, '', { method: 'GET', path: '/status', client: operator });
     return status.body.signer.ready;
-  });
+  }, 60_000); // the embedded database takes seconds of CPU to open
   return { door, address: key.address };
 }
 
@@ -66,7 +66,7 @@ describe.each(['istanbul', 'london'] as const)('on a chain with the rules of %s'
   beforeAll(async () => {
     chain = await TestChain.start(hardfork);
     ({ door, address } = await open(chain));
-  }, 60_000);
+  }, 90_000);
   afterAll(async () => {
     await door?.stop();
     await chain?.stop();
