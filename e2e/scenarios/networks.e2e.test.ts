@@ -110,6 +110,7 @@ describe.skipIf(!hasCluster())('who reaches whom', () => {
     outside = await openOutside(cluster, [443, 8443, 30303]);
     await applyManifests(cluster, [namespace(STRANGER_NAMESPACE)]);
     await onlyExample(cluster);
+    await remote.leave(cluster); // should a run before this one have been cut off
   });
 
   afterAll(() => outside?.close());
@@ -167,6 +168,12 @@ describe.skipIf(!hasCluster())('who reaches whom', () => {
       const door = await podAddress(charlie, `${exposed.node}-0`);
       expect(await outside.reach(OUTSIDE.member, door, 8443)).toEqual(refused);
 
+      // Transaction managers of remote members connect, too, and to nothing else here.
+      const manager = await podAddress(alpha, 'alpha-tessera-0');
+      expect(await outside.reach(OUTSIDE.member, manager, 9000, 10_000)).toEqual({ connected: true });
+      expect(await outside.reach(OUTSIDE.member, manager, 9101)).toEqual(refused);
+      expect(await outside.reach(OUTSIDE.anybody, manager, 9000)).toEqual(refused);
+
       const targets = {
         remote: `${OUTSIDE.member}:30303`,
         remoteWeb: `${OUTSIDE.member}:443`,
@@ -181,7 +188,7 @@ describe.skipIf(!hasCluster())('who reaches whom', () => {
       expect(await probeAll(cluster, image, pods, targets)).toEqual(expectedAnswers(pods, targets));
 
       await remote.hide(cluster);
-      expect(await outside.reach(OUTSIDE.member, door, 30303)).toEqual(refused);
+      expect(await outside.reach(OUTSIDE.member, exposed.host, exposed.port)).toMatchObject({ connected: false });
     } finally {
       await remote.leave(cluster);
     }

@@ -79,12 +79,10 @@ export async function leave(cluster: Cluster): Promise<void> {
     cluster.kubectl(['delete', ...what, '-n', NAMESPACE, '--ignore-not-found', '--wait=true', '--timeout=120s'], {
       timeoutMs: 150_000,
     });
+  await apply(cluster, consortium([]));
   await remove('quorumnode', NODE);
   await cluster.kubectl(['wait', `pod/${NODE}-0`, '-n', NAMESPACE, '--for=delete', '--timeout=240s'], {
     timeoutMs: 270_000,
   });
-  await remove('secret', `${NODE}-nodekey`);
-  await remove('service', `${NODE}-p2p`);
-  await remove('persistentvolumeclaim', `data-${NODE}-0`);
-  await apply(cluster, consortium([]));
+  await remove(`secret/${NODE}-nodekey`, `service/${NODE}-p2p`, `persistentvolumeclaim/data-${NODE}-0`);
 }
