@@ -142,6 +142,21 @@ it('costs nothing to add again, and forgets a namespace without telling its obje
   expect(informers.secrets.list()).toHaveLength(2);
 });
 
+it('stops following a namespace that is gone', async () => {
+  const { admin, informers, stop, grant } = await setup();
+  const namespace = await testNamespace(admin);
+  await grant(namespace);
+  informers.start(stop.signal);
+  await informers.addNamespace(namespace);
+  await admin.delete(NAMESPACES, { name: namespace });
+  expect(informers.isFollowing(namespace)).toBe(true);
+  // What the namespace controller of a whole cluster does when all content is gone.
+  const path = `/api/v1/namespaces/${namespace}`;
+  const live = await admin.get(NAMESPACES, { name: namespace });
+  await admin.send({ method: 'PUT', path: `${path}/finalize`, body: { ...live, spec: { finalizers: [] } } });
+  await eventually(async () => !informers.isFollowing(namespace), 'it is not followed any more');
+});
+
 it('says what fails when a namespace cannot be followed in time, and goes on trying', async () => {
   const { admin, informers, stop, grant } = await setup();
   const namespace = await testNamespace(admin);

@@ -198,6 +198,11 @@ export class Informers {
     for (const namespace of this.#namespaces.values()) {
       this.#run(namespace, signal);
     }
+    // A namespace that is gone would be asked for again and again, and each time refused: its RoleBinding went with it.
+    const stop = this.#clusterWide.get(typeName(NAMESPACES))?.onChange(({ type, object }) => {
+      if (type === 'deleted') this.removeNamespace(object.metadata.name);
+    });
+    signal.addEventListener('abort', () => stop?.(), { once: true });
   }
 
   /** Whether all children in the namespace are in the caches, so that what is not in them does not exist. */

@@ -74,8 +74,11 @@ describe('a refusal', () => {
 
   test('is excused while rights change', () => {
     expect(unexplained({ ...bound, time: '2026-01-01T00:00:59Z' })).toEqual([]);
-    const gone = entry({ verb: 'delete', resource: 'namespaces', name: 'org', time: '2026-01-01T00:00:50Z' });
-    expect(unexplained(gone)).toEqual([]);
+    const going = entry({ verb: 'delete', resource: 'namespaces', name: 'org' });
+    const gone = entry({ verb: 'update', resource: 'namespaces/finalize', name: 'org', time: '2026-01-01T00:00:20Z' });
+    expect(unexplained(going)).toEqual([]);
+    expect(unexplained(going, gone)).toEqual([refused]);
+    expect(unexplained(going, { ...gone, time: '2026-01-01T00:00:45Z' })).toEqual([]);
   });
 
   test('of somebody else is not our matter', () => {

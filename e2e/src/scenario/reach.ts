@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster/provider.ts';
-import { jsonLines, runJobs } from '../demo/jobs.ts';
+import { jsonLines, removeJobs, runJobs } from '../demo/jobs.ts';
 
 /** A pod that connects to all targets: where it stands, and as what. */
 export interface Prober {
@@ -71,6 +71,7 @@ async function probe(cluster: Cluster, image: string, wishes: readonly Wish[], t
     ...(labels ? { labels } : {}),
   }));
   const results = await runJobs(cluster, jobs, 240);
+  await removeJobs(cluster, jobs);
   return Object.fromEntries(
     results.map(({ log }, index) => {
       const { prober, targets } = wishes[index]!;
