@@ -7,6 +7,7 @@ import { type Bench, selectBenches } from './bench.ts';
 import { type Figure, figureLine, summaryLines } from './figures.ts';
 import { bringUpBench } from './operator/bring-up.ts';
 import { steadyBench } from './operator/steady.ts';
+import { descendants } from './processes.ts';
 import { scale } from './scale.ts';
 import { signerBench } from './signer/signer.ts';
 
@@ -17,6 +18,14 @@ if (selected.length === 0) {
   const known = benches.flatMap(({ figures }) => figures);
   console.error(`no figure is called ${names.join(', ')}; there are ${known.join(', ')}`);
   process.exit(2);
+}
+
+// Operators, doors and databases would go on without us.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const pid of descendants(process.pid)) process.kill(pid, 'SIGKILL');
+    process.exit(130);
+  });
 }
 
 const started = performance.now();
