@@ -28,7 +28,7 @@ function withoutIdentity(text: string, consortium: string): string {
   return text
     .replaceAll(consortium, 'CONSORTIUM')
     .replaceAll(/-[0-9a-f]{8}(?=["\\])/g, '-HASH')
-    .replaceAll(/\b[0-9a-f]{40,128}\b/g, 'DIGEST')
+    .replaceAll(/\b[0-9a-f]{16,128}\b/g, 'DIGEST')
     .replaceAll(/\b10\.\d+\.\d+\.\d+\b/g, 'IP');
 }
 
