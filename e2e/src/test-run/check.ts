@@ -16,7 +16,12 @@ const checks: { name: string; command: string; args: string[] }[] = [
 /** Runs a program from node_modules/.bin or PATH with inherited output; resolves to its exit code. */
 export function execute(command: string, args: string[], env: Record<string, string> = {}): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: REPOSITORY, stdio: 'inherit', env: { ...process.env, ...env } });
+    const plain = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+    const child = spawn(command, args, {
+      cwd: REPOSITORY,
+      stdio: 'inherit',
+      env: { ...process.env, ...plain, ...env },
+    });
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 1));
   });

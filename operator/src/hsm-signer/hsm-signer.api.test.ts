@@ -50,7 +50,7 @@ let client: KubeClient;
 let api: ApiClient;
 
 /** An operator that runs this controller only; the Consortium's would tell it which namespaces to follow. */
-async function startOperator(namespace: string): Promise<{ stop(): Promise<void> }> {
+async function startOperator(): Promise<{ stop(): Promise<void> }> {
   const own = connect({ kubeconfig: inject('kubeconfig') });
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const deps: ControllerDeps = {
@@ -73,7 +73,6 @@ async function startOperator(namespace: string): Promise<{ stop(): Promise<void>
   deps.informers.start(abort.signal);
   await deps.informers.synced;
   const ended = hsmSignerController(deps).run(abort.signal);
-  await deps.informers.addNamespace(namespace);
   const operator = {
     stop: async () => {
       abort.abort();
@@ -280,7 +279,7 @@ async function quiet(namespace: string): Promise<string[]> {
 
 it('makes a token by a Job of few rights, then takes the rights away, and is Ready with its account', async () => {
   const namespace = await prepare(`good-${unique}`);
-  await startOperator(namespace);
+  await startOperator();
   await createSigner(`good-${unique}`);
   await settled(namespace, 'TokenPending');
   const job = await appears(JOBS, namespace, 'alpha-signer-token');
@@ -337,7 +336,7 @@ it('makes a token by a Job of few rights, then takes the rights away, and is Rea
 
 it('writes nothing more once all is there, also after a restart of the operator', async () => {
   const namespace = await prepare(`calm-${unique}`);
-  const first = await startOperator(namespace);
+  const first = await startOperator();
   await createSigner(`calm-${unique}`);
   await settled(namespace, 'TokenPending');
   await appears(JOBS, namespace, 'alpha-signer-token');
@@ -346,14 +345,14 @@ it('writes nothing more once all is there, also after a restart of the operator'
   await settled(namespace, 'Usable');
   const before = await quiet(namespace);
   await first.stop();
-  await startOperator(namespace);
+  await startOperator();
   await sleep(1500);
   expect(await quiet(namespace)).toEqual(before);
 });
 
 it('tells a lost key, never makes another, and goes on when it is restored', async () => {
   const namespace = await prepare(`lost-${unique}`);
-  await startOperator(namespace);
+  await startOperator();
   await createSigner(`lost-${unique}`, { database: { embedded: {} } });
   await settled(namespace, 'TokenPending');
   await appears(JOBS, namespace, 'alpha-signer-token');
@@ -380,7 +379,7 @@ it("converges in any order: signer first, then consortium, and with the user's o
   const name = `order-${unique}`;
   const namespace = `${name}-alpha`;
   await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-  await startOperator(namespace);
+  await startOperator();
   await createSigner(name, { token: { pinSecretRef: { name: 'pins' } }, database: { embedded: {} } });
   await settled(namespace, 'ConsortiumNotFound');
   await prepare(name);
@@ -400,7 +399,7 @@ it("converges in any order: signer first, then consortium, and with the user's o
 
 it('says that the Job failed, and lets another one try a minute later', async () => {
   const namespace = await prepare(`fail-${unique}`);
-  await startOperator(namespace);
+  await startOperator();
   await createSigner(`fail-${unique}`, { database: { embedded: {} } });
   await settled(namespace, 'TokenPending');
   const first = await appears(JOBS, namespace, 'alpha-signer-token');

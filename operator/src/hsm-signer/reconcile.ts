@@ -3,11 +3,11 @@ import { HSMSIGNERS } from '../api/resources.ts';
 import type { ControllerDeps } from '../deps.ts';
 import { getCondition } from '../kube/conditions.ts';
 import type { Outcome } from '../kube/controller.ts';
-import { CONFIGMAPS } from '../kube/resources.ts';
 import type { Condition, Key, KubeObject } from '../kube/types.ts';
 import { objectNames } from '../names.ts';
 import { AuthorityMissingError, type EnsuredCertificate } from '../pki/certificate.ts';
 import { secondsUntil } from '../pki/inspect.ts';
+import { followNamespace } from '../workload/follow.ts';
 import { applyDatabase, applyGround, deleteJob, makeToken, removeTokenJob } from './children.ts';
 import { decide, type Finding, type TokenStep, tokenStep } from './decide.ts';
 import { gather } from './gather.ts';
@@ -25,8 +25,8 @@ export async function reconcileSigner(deps: ControllerDeps, key: Key): Promise<O
   if (!signer || signer.metadata.deletionTimestamp) return { kind: 'done' };
 
   const { namespace } = signer.metadata;
-  const prepared = deps.informers.of(CONFIGMAPS).get({ namespace: namespace!, name: objectNames.organizationCa });
-  if (prepared) await deps.informers.addNamespace(namespace!);
+  // A process that has just started has empty caches, which must not be taken for an organization that is not prepared.
+  await followNamespace(deps, namespace!);
 
   let observation = await gather(deps, signer);
   const findings = decide(observation);
