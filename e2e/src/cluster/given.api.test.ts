@@ -8,7 +8,9 @@ test('a given cluster is used as it is, and is left when everything goes', async
   expect(cluster.kind).toBe('given');
   expect((await cluster.kubectl(['get', 'namespaces', '-o', 'name'])).stdout).toContain('namespace/kube-system');
   await cluster.loadImages([]);
-  await expect(cluster.loadImages([{ name: 'a/b:1', file: '/nowhere' }])).rejects.toThrow(/a\/b:1.*name a registry.*--registry/);
+  await expect(cluster.loadImages([{ name: 'a/b:1', file: '/nowhere' }])).rejects.toThrow(
+    /a\/b:1.*name a registry.*--registry/,
+  );
   await cluster.down();
   expect((await cluster.kubectl(['get', '--raw', '/readyz'])).stdout).toBe('ok');
 });
