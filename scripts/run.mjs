@@ -3,7 +3,7 @@
 //   node scripts/run.mjs e2e/src/demo/main.ts [arguments]
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -61,8 +61,12 @@ function headerSettings() {
   return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? { npm_config_nodedir: prefix } : {};
 }
 
+/** An installation takes a minute or two; after this time the pid in the lock belongs to somebody else. */
+const LOCK_MS = 20 * 60_000;
+
 function ownerIsAlive() {
   try {
+    if (Date.now() - statSync(lock).mtimeMs > LOCK_MS) return false;
     process.kill(Number(readFileSync(join(lock, 'pid'), 'utf8')), 0);
     return true;
   } catch {
@@ -91,13 +95,13 @@ async function withLock(action) {
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
-  try {
-    writeFileSync(join(lock, 'pid'), String(process.pid));
-    action();
-  } finally {
-    rmSync(join(lock, 'pid'), { force: true });
-    rmdirSync(lock);
-  }
+  // Also when the action ends the process.
+  const release = () => rmSync(lock, { recursive: true, force: true });
+  process.once('exit', release);
+  writeFileSync(join(lock, 'pid'), String(process.pid));
+  action();
+  release();
+  process.off('exit', release);
 }
 
 function install() {
